@@ -1,0 +1,237 @@
+"""`sovereign policy eval|list|explain`: judge files without an engine, and tell what the rules are.
+
+Nothing here imports Pulumi: `eval` runs in any pipeline, from any folder.
+"""
+
+import dataclasses
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli import output, workspace
+from cli.errors import EXIT_CODES, PASS, REFUSED, BadInput
+from facts.site import Site
+
+if TYPE_CHECKING:
+    from policies.model import Judgement, Plan
+    from policies.rule import Rule
+
+
+@click.group("policy", short_help="Judge files; list and explain the rules.", epilog=EXIT_CODES)
+def group() -> None:
+    """What is refused, and why: judge files, list the rules, explain one."""
+
+
+@group.command("eval", epilog=EXIT_CODES)
+@click.option("--zone", "zone_file", type=click.Path(path_type=Path), help="The zone to judge by (YAML).")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.option("--whole", is_flag=True, help="The files are all there is: judge what they lack, too.")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.pass_context
+def evaluate(
+    ctx: click.Context, zone_file: Path | None, as_json: bool, whole: bool, files: tuple[str, ...]
+) -> None:
+    """Judges plans, states and Kubernetes manifests against a zone; no engine, no network.
+
+    FILE is a `pulumi preview --json --show-sames`, a `pulumi stack export`, or Kubernetes YAML or JSON
+    (several documents and Lists too); `-` reads standard input. Manifests given together are one plan.
+    Without a zone there is nothing to judge by, and that itself is refused (P27).
+
+    \b
+    Example:
+      pulumi preview --json --show-sames > plan.json
+      sovereign policy eval --zone stacks/zones/local.yaml plan.json
+      helm template ./chart | sovereign policy eval --zone zone.yaml -
+    """
+    from facts import zones
+    from policies.judge import judge
+
+    site = workspace.current()
+    zone = zones.load(zone_file) if zone_file else None
+    rules = rules_of(site)
+    types = allowed_types(site)
+    plans = read_all(files, whole, types)
+    judgement = merge(judge(plan, zone, rules) for plan in plans)
+    if as_json:
+        output.emit_json(judgement.to_json())
+    else:
+        count = sum(len(plan.objects) for plan in plans)
+        click.echo(output.verdict_text(judgement.to_json(), output.counted(count, "resource")))
+    ctx.exit(PASS if judgement.verdict == "pass" else REFUSED)
+
+
+@group.command("list", epilog=EXIT_CODES)
+@click.option("--json", "as_json", is_flag=True, help="Print the rules as JSON.")
+@click.option("--markdown", is_flag=True, help="Print the page docs/rules.md.")
+def list_rules(as_json: bool, markdown: bool) -> None:
+    """Lists the rules: their id, severity, pack, the routes that they close and what they are for.
+
+    \b
+    Example:
+      sovereign policy list
+      sovereign policy list --json | jq '.[] | select(.pack == "egress") | .id'
+    """
+    rules = rules_of(workspace.current())
+    if as_json:
+        output.emit_json([describe(rule) for rule in rules])
+    elif markdown:
+        click.echo(markdown_page(rules), nl=False)
+    else:
+        rows = [(rule.id, rule.severity, rule.pack, " ".join(rule.routes), rule.title) for rule in rules]
+        click.echo(output.table(("RULE", "SEVERITY", "PACK", "ROUTES", "WHAT"), rows))
+
+
+@group.command("explain", epilog=EXIT_CODES)
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.argument("id")
+def explain(as_json: bool, id: str) -> None:
+    """Explains a rule (egress.cidr) or a route (K02): what, why, which controls, how to fix.
+
+    \b
+    Example:
+      sovereign policy explain K02
+      sovereign policy explain egress.cidr
+    """
+    rules = rules_of(workspace.current())
+    route = re.sub(r"^([A-Z])(\d)$", r"\g<1>0\2", id.upper())
+    chosen = [rule for rule in rules if rule.id == id.lower() or route in rule.routes]
+    if not chosen:
+        raise BadInput(_no_such(id, rules))
+    if as_json:
+        output.emit_json([describe(rule) for rule in chosen])
+    else:
+        click.echo("\n\n".join(explanation(rule) for rule in chosen))
+
+
+def rules_of(site: Site) -> tuple["Rule", ...]:
+    """The kit's rules and the site's, by id."""
+    from policies.rules import load
+
+    return load(None if site.is_default else site.folder)
+
+
+def allowed_types(site: Site) -> frozenset[str]:
+    """The closed-world list of types: the kit's and the site's."""
+    from policies.closed_world import allowed
+
+    return frozenset(allowed(site.folder))
+
+
+def read_all(files: Sequence[str], whole: bool, types: frozenset[str]) -> list["Plan"]:
+    """The plans in the files: manifests given together are one. Raises BadInput, UnreadableInput."""
+    from policies.read import parse, read
+
+    if files.count("-") > 1:
+        raise BadInput("Standard input can be read once: give `-` one time.")
+    plans = [
+        parse(sys.stdin.buffer.read(), "standard input", whole=whole, allowed_types=types)
+        if file == "-"
+        else read(Path(file), whole=whole, allowed_types=types)
+        for file in files
+    ]
+    if len(plans) > 1 and all(plan.source == "manifests" for plan in plans):
+        together = tuple(resource for plan in plans for resource in plan.resources)
+        return [dataclasses.replace(plans[0], resources=together)]
+    return plans
+
+
+def merge(judgements: Iterable["Judgement"]) -> "Judgement":
+    from policies.model import Judgement
+
+    parts = list(judgements)
+    return Judgement(
+        tuple(sorted({finding for part in parts for finding in part.findings})),
+        tuple(sorted({finding for part in parts for finding in part.not_visible})),
+    )
+
+
+def describe(rule: "Rule") -> dict[str, Any]:
+    """A rule as JSON."""
+    return {
+        "id": rule.id,
+        "title": rule.title,
+        "what": rule.doc,
+        "routes": list(rule.routes),
+        "controls": list(rule.controls),
+        "fix": rule.fix,
+        "severity": rule.severity,
+        "pack": rule.pack,
+        "scope": rule.scope,
+        "needs_whole": rule.needs_whole,
+        "applies_to": [*rule.kinds, *rule.types],
+    }
+
+
+def explanation(rule: "Rule") -> str:
+    """A rule for a reader."""
+    rows = [
+        ("routes", ", ".join(rule.routes)),
+        ("controls", ", ".join(rule.controls) or "none"),
+        ("severity", rule.severity),
+        ("pack", rule.pack),
+        ("looks at", applies_to(rule)),
+        ("fix", rule.fix),
+    ]
+    lines = [f"{output.paint(rule.id, 'cyan')}: {rule.title}", f"  {rule.doc}"]
+    return "\n".join([*lines, *(f"  {name + ':':10} {value}" for name, value in rows)])
+
+
+def applies_to(rule: "Rule") -> str:
+    if rule.scope == "plan":
+        return "the whole plan" if rule.needs_whole else "the plan"
+    return ", ".join((*rule.kinds, *rule.types)) or "every resource"
+
+
+def markdown_page(rules: Sequence["Rule"]) -> str:
+    """docs/rules.md: every rule with what it closes, from the rules themselves."""
+    routes = sorted({route for rule in rules for route in rule.routes}, key=_route_key)
+    lines = [
+        "# Rules",
+        "",
+        "Made by `sovereign policy list --markdown > docs/rules.md` from the rules; a test holds it current.",
+        "`sovereign policy explain ID` tells the same of one rule or route.",
+        "",
+        f"{len(rules)} rules close {len(routes)} routes.",
+        "",
+        "| route | rules |",
+        "|---|---|",
+        *(
+            f"| {route} | {', '.join(f'[{r.id}](#{_anchor(r.id)})' for r in rules if route in r.routes)} |"
+            for route in routes
+        ),
+    ]
+    for rule in rules:
+        lines += [
+            "",
+            f"## {rule.id}",
+            "",
+            f"**{rule.title}.** {rule.doc}".replace("..**", ".**"),
+            "",
+            f"- Routes: {', '.join(rule.routes)}. Pack: {rule.pack}. Severity: {rule.severity}.",
+            f"- Looks at: {applies_to(rule)}.",
+            f"- Controls: {', '.join(rule.controls) or 'none'}.",
+            f"- Fix: {rule.fix}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _anchor(id: str) -> str:
+    return re.sub(r"[^a-z0-9-]", "", id)
+
+
+def _route_key(route: str) -> tuple[str, int, str]:
+    number = re.sub(r"\D", "", route)
+    return route[:1], int(number or 0), route
+
+
+def _no_such(id: str, rules: Sequence["Rule"]) -> str:
+    names = [rule.id for rule in rules]
+    routes = sorted({route for rule in rules for route in rule.routes}, key=_route_key)
+    near = get_close_matches(id.lower(), names, 3, 0.5) or get_close_matches(id.upper(), routes, 3, 0.5)
+    hint = f"Near it: {', '.join(near)}. " if near else ""
+    return f"There is no rule or route {id!r}. {hint}`sovereign policy list` has them all."

@@ -1,0 +1,1 @@
+"""The ground of any conformant cluster that a kubeconfig reaches."""

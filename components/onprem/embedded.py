@@ -1,0 +1,83 @@
+"""Storage of the embedded cluster, whose nodes are simulated: volumes that hold nothing, labelled as such.
+
+Pods ask for their claims here just as on a real cluster, so that the same objects are planned, admitted and
+scheduled. Nothing is stored, hence nothing is encrypted: the label says so, and no parameter claims
+otherwise.
+"""
+
+from pulumi import ComponentResource, Resource, ResourceOptions
+from pulumi_kubernetes import Provider
+from pulumi_kubernetes.core.v1 import (
+    CSIPersistentVolumeSourceArgs,
+    ObjectReferenceArgs,
+    PersistentVolume,
+    PersistentVolumeSpecArgs,
+)
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+from pulumi_kubernetes.storage.v1 import StorageClass
+
+CLASS = "simulated"
+WEIGHTS = "simulated-model-weights"
+KEY = "none: simulated, nothing is stored"
+
+_DRIVER = "simulated.sovereign.internal"
+_LABELS = {"llm.kit/simulated": "true", "app.kubernetes.io/part-of": "sovereign"}
+
+
+class SimulatedStorage(ComponentResource):
+    """A StorageClass without a provisioner behind it, a volume of weights and one of audit records."""
+
+    made: tuple[Resource, ...]
+
+    def __init__(
+        self,
+        name: str,
+        weights_size: str,
+        records_size: str,
+        records_claim: tuple[str, str],
+        provider: Provider,
+        opts: ResourceOptions | None = None,
+    ) -> None:
+        """`records_claim`: namespace and name of the claim that the volume of records is kept for."""
+        super().__init__("sovereign:index:SimulatedStorage", name, None, opts)
+        options = ResourceOptions(parent=self, provider=provider)
+        storage_class = StorageClass(
+            CLASS,
+            metadata=ObjectMetaArgs(name=CLASS, labels=_LABELS),
+            provisioner=_DRIVER,
+            reclaim_policy="Retain",
+            volume_binding_mode="Immediate",
+            opts=options,
+        )
+        namespace, claim = records_claim
+        volumes = ResourceOptions(parent=self, provider=provider, depends_on=[storage_class])
+        self.made = (
+            storage_class,
+            _volume(WEIGHTS, weights_size, "ReadOnlyMany", None, volumes),
+            _volume(
+                "simulated-audit-records",
+                records_size,
+                "ReadWriteOncePod",
+                ObjectReferenceArgs(namespace=namespace, name=claim),
+                volumes,
+            ),
+        )
+        self.register_outputs({})
+
+
+def _volume(
+    name: str, size: str, access: str, kept_for: ObjectReferenceArgs | None, opts: ResourceOptions
+) -> PersistentVolume:
+    return PersistentVolume(
+        name,
+        metadata=ObjectMetaArgs(name=name, labels=_LABELS),
+        spec=PersistentVolumeSpecArgs(
+            capacity={"storage": size},
+            access_modes=[access],
+            storage_class_name=CLASS,
+            persistent_volume_reclaim_policy="Retain",
+            csi=CSIPersistentVolumeSourceArgs(driver=_DRIVER, volume_handle=name),
+            claim_ref=kept_for,
+        ),
+        opts=opts,
+    )

@@ -1,0 +1,1 @@
+"""What stands on any ground: namespaces and their isolation, model server, gateway, audit service."""

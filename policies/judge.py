@@ -1,0 +1,128 @@
+"""The verdict of all rules on a plan. Pure; the same function serves the program, the packs, the command and
+tests."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+
+from facts.zones import Zone
+from policies.model import Finding, Judgement, Plan, Resource, Touch, Verdict
+from policies.rule import Hit, Rule, Subject
+
+#: The route of what is not known at plan time.
+UNKNOWN_ROUTE = "P22"
+#: The one rule that speaks where there is no zone.
+NO_ZONE = "zone.missing"
+#: The rule that wants every value known; it is silent where a rule that knows more says the same.
+ANY_VALUE = "unknowns.value"
+
+
+def judge(plan: Plan, zone: Zone | None, rules: Iterable[Rule]) -> Judgement:
+    """Runs every rule over every resource that it selects; an exception in a rule refuses and loses no other.
+
+    Without a zone there is nothing to judge by: the only finding is that it is missing.
+    """
+    chosen = tuple(rules)
+    findings: list[Finding] = []
+    masked: list[Finding] = []
+    if zone is None:
+        missing = (rule for rule in chosen if rule.id == NO_ZONE)
+        found = (_apply(rule, Subject(plan), zone) for rule in missing)  # type: ignore[arg-type]
+        for results in found:
+            _collect(results, findings, masked)
+        if not findings:
+            raise ValueError(f"there is no zone, and the rule {NO_ZONE} that says so is not among the rules")
+        return Judgement(tuple(findings))
+    for item in plan.objects:
+        _collect(judge_resource(item, plan, zone, chosen), findings, masked)
+    _collect(judge_plan(plan, zone, chosen), findings, masked)
+    return Judgement(tuple(sorted(set(findings))), tuple(sorted(set(masked))))
+
+
+def judge_resource(
+    item: Resource, plan: Plan, zone: Zone, rules: tuple[Rule, ...]
+) -> Iterator[tuple[Finding, bool]]:
+    """The findings of the rules that look at one resource; the flag says that it was only masked here."""
+    found = [
+        result
+        for rule in selected(rules, item.type, item.kind)
+        for result in _apply(rule, Subject(plan, item), zone)
+    ]
+    told = {(finding.path, finding.seen) for finding, _ in found if finding.rule != ANY_VALUE}
+    for finding, masked in found:
+        if finding.rule != ANY_VALUE or (finding.path, finding.seen) not in told:
+            yield finding, masked
+
+
+def judge_plan(plan: Plan, zone: Zone, rules: tuple[Rule, ...]) -> Iterator[tuple[Finding, bool]]:
+    """The findings of the rules about the plan as a whole."""
+    for rule in rules:
+        if rule.scope == "plan" and (plan.whole or not rule.needs_whole):
+            yield from _apply(rule, Subject(plan), zone)
+
+
+@lru_cache(maxsize=4096)
+def selected(rules: tuple[Rule, ...], type_token: str, kind: str | None) -> tuple[Rule, ...]:
+    """The rules that look at resources of a type."""
+    return tuple(rule for rule in rules if rule.scope == "resource" and rule.selects(type_token, kind))
+
+
+def _apply(rule: Rule, subject: Subject, zone: Zone) -> Iterator[tuple[Finding, bool]]:
+    try:
+        for hit in rule.judge(subject, zone):
+            yield _finding(rule, subject, hit), False
+    except Exception as error:  # whatever a rule trips over, the plan is refused and the other rules go on
+        yield (
+            _finding(
+                rule,
+                subject,
+                Hit(
+                    "",
+                    type(error).__name__,
+                    f"the rule {rule.id} failed on this resource, so it cannot be judged",
+                    Verdict.UNDECIDED,
+                    fix="Report this as a fault of the kit, with the object's shape.",
+                ),
+            ),
+            False,
+        )
+    for touch in subject.touched.values():
+        yield _finding(rule, subject, _untold(touch)), touch.reason == "masked"
+
+
+_UNTOLD: Mapping[str, tuple[str, str]] = {
+    "unknown": ("not known yet", "it is not known at plan time, and what is not known can't be judged"),
+    "masked": ("a secret, not visible here", "it is a secret that this reader can't see"),
+    "malformed": ("malformed", "it does not have the shape that its place asks for, so it cannot be judged"),
+}
+
+
+def _untold(touch: Touch) -> Hit:
+    seen, why = _UNTOLD[touch.reason]
+    fix = {
+        "unknown": "Give the value as a literal, or take it from something known before the plan.",
+        "masked": "Judge it where it is in clear: in the program or the pack.",
+        "malformed": f"Give {touch.expected} here.",
+    }[touch.reason]
+    return Hit(
+        touch.path, seen, why, Verdict.UNDECIDED, UNKNOWN_ROUTE if touch.reason == "unknown" else None, fix
+    )
+
+
+def _finding(rule: Rule, subject: Subject, hit: Hit) -> Finding:
+    resource = subject.resource
+    return Finding(
+        urn=hit.urn or (resource.urn if resource else ""),
+        path=(resource.prefix if resource and not hit.urn else "") + hit.path,
+        rule=rule.id,
+        route=hit.route or rule.routes[0],
+        controls=rule.controls,
+        seen=hit.seen,
+        why=hit.why,
+        fix=hit.fix or rule.fix,
+        verdict=hit.verdict,
+    )
+
+
+def _collect(results: Iterable[tuple[Finding, bool]], findings: list[Finding], masked: list[Finding]) -> None:
+    for finding, only_masked in results:
+        (masked if only_masked else findings).append(finding)

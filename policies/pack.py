@@ -1,0 +1,337 @@
+"""A policy pack over the rules: the engine's Analyzer service, judging each resource once for all rules.
+
+It is built on the protocol's stubs, not on `pulumi_policy.PolicyPack`: that one decodes every resource
+anew for every policy (a thousand resources under sixty policies: sixty thousand times), stops a policy at
+the first unknown value, and does not hand over the stack's name, configuration or dry run. Protocol:
+proto/pulumi/analyzer.proto, v3.259.0.
+
+Nothing may be printed to standard output here: the engine reads the port from it.
+"""
+
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from typing import Any, get_args
+
+import grpc
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.struct_pb2 import Struct, Value
+from pulumi.runtime.proto import analyzer_pb2 as wire
+from pulumi.runtime.proto import plugin_pb2
+from pulumi.runtime.proto.analyzer_pb2_grpc import AnalyzerServicer, add_AnalyzerServicer_to_server
+
+from facts import zones
+from facts.site import Site, SiteError
+from facts.zones import Zone
+from policies import closed_world, rules, verdict
+from policies.closed_world import TypesError
+from policies.judge import NO_ZONE, UNKNOWN_ROUTE, judge, judge_resource, selected
+from policies.model import UNKNOWN, Finding, Judgement, Plan, Resource, StackFacts, Verdict
+from policies.read.settings import stack_facts
+from policies.read.values import OUTPUT, PLACEHOLDERS, SECRET, SIGNATURE
+from policies.rule import Pack, Rule
+from policies.rules import SiteRuleError
+from policies.sentence import sentence
+
+#: The pack of all rules, and the selections from it.
+COMBINED = "sovereign"
+NAMES = (COMBINED, *(name for name in get_args(Pack) if name != "every"))
+
+_DESCRIPTIONS = {
+    "sovereign": "Every rule of the kit: where data may be, where it may go, how it is protected.",
+    "residency": "Where data, keys and state may be.",
+    "egress": "Where data may go.",
+    "protection": "How data is protected where it is.",
+}
+_SEVERITY = {
+    "critical": wire.POLICY_SEVERITY_CRITICAL,
+    "high": wire.POLICY_SEVERITY_HIGH,
+    "medium": wire.POLICY_SEVERITY_MEDIUM,
+}
+_MAX_MESSAGE = 400 << 20
+
+
+def selection(pack: str, site: Site) -> tuple[Rule, ...]:
+    """The rules of a pack, by id; those without which no other proves anything are in each. Raises
+    SiteRuleError."""
+    found = rules.load(site.folder)
+    return tuple(rule for rule in found if pack == COMBINED or rule.pack in (pack, "every"))
+
+
+def serve(pack: str) -> None:
+    """Serves one pack until the engine ends it: what `__main__.py` of a pack's folder calls."""
+    server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", _MAX_MESSAGE)])
+    add_AnalyzerServicer_to_server(Analyzer(pack), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+    try:
+        server.wait_for_termination()
+    except KeyboardInterrupt:
+        server.stop(None)
+
+
+@dataclass
+class Run:
+    """What a pack knows of the run that it is asked to judge. `problem`: why it can't judge at all."""
+
+    stack: str = ""
+    dry_run: bool = True
+    facts: StackFacts = field(default_factory=StackFacts)
+    zone: Zone | None = None
+    types: frozenset[str] = frozenset()
+    digest: str = ""
+    problem: str | None = None
+
+
+class Analyzer(AnalyzerServicer):
+    """One pack in one half of one run. Inputs are recorded by URN as they come, and joined at the end."""
+
+    def __init__(self, pack: str) -> None:
+        self._pack = pack
+        self._site: Site | None = None
+        self._rules: tuple[Rule, ...] = ()
+        self._levels: dict[str, int] = {}
+        self._run = Run()
+        self._recorded: dict[str, Resource] = {}
+        self._judged: dict[str, tuple[tuple[Finding, bool], ...]] = {}
+        self._lock = threading.Lock()
+        try:
+            self._site = Site.current()
+            self._rules = selection(pack, self._site)
+        except (SiteError, SiteRuleError) as error:
+            self._run.problem = str(error)
+            self._rules = tuple(rule for rule in rules.load() if rule.id == NO_ZONE)
+
+    # What the engine asks first
+
+    def Handshake(self, request: Any, context: grpc.ServicerContext) -> Any:
+        return wire.AnalyzerHandshakeResponse()
+
+    def GetPluginInfo(self, request: Any, context: grpc.ServicerContext) -> Any:
+        return plugin_pb2.PluginInfo(version=version("sovereign"))
+
+    def GetAnalyzerInfo(self, request: Any, context: grpc.ServicerContext) -> Any:
+        """The rules, each as a policy of its own, so that the engine's events say which passed."""
+        info = wire.AnalyzerInfo(
+            name=self._pack,
+            displayName=self._pack,
+            description=_DESCRIPTIONS[self._pack],
+            version=version("sovereign"),
+            supportsConfig=True,
+        )
+        info.policies.extend(_policy(rule) for rule in self._rules)
+        return info
+
+    def ConfigureStack(self, request: Any, context: grpc.ServicerContext) -> Any:
+        """The stack, its configuration, and which half this is."""
+        config = dict(request.config)
+        run = Run(stack=request.stack, dry_run=request.dry_run, facts=stack_facts(config, request.stack))
+        run.problem = self._run.problem
+        if self._site is not None and run.problem is None:
+            try:
+                run.types = closed_world.allowed(self._site.folder)
+                run.zone = _zone(self._site, run.facts)
+                run.digest = verdict.digest(
+                    self._site, request.stack, run.facts.zone, config, request.config_secret_keys
+                )
+            except (zones.ZoneError, TypesError, OSError) as error:
+                run.problem = str(error)
+        self._run = run
+        return wire.AnalyzerStackConfigureResponse()
+
+    def Configure(self, request: Any, context: grpc.ServicerContext) -> Empty:
+        """Enforcement levels from --policy-pack-config. A rule that is off does not run, so the verdict lacks
+        it."""
+        self._levels = {name: config.enforcementLevel for name, config in request.policyConfig.items()}
+        return Empty()
+
+    # What it asks of each resource, and of all
+
+    def Remediate(self, request: Any, context: grpc.ServicerContext) -> Any:
+        return wire.RemediateResponse()
+
+    def Analyze(self, request: Any, context: grpc.ServicerContext) -> Any:
+        """Records the inputs, and reports what is known to leak; when it is for real, also what can't be
+        judged."""
+        resource = Resource(
+            urn=request.urn,
+            type=request.type,
+            name=request.name,
+            inputs=mapping(request.properties),
+            provider=request.provider.urn,
+            parent=request.options.parent,
+            custom=True,
+            options={
+                "protect": request.options.protect,
+                "ignoreChanges": list(request.options.ignoreChanges),
+            },
+        )
+        with self._lock:
+            self._recorded[resource.urn] = resource
+        run, active = self._run, self._active()
+        response = wire.AnalyzeResponse()
+        if run.zone is None or run.problem:
+            return response  # said once, of the whole stack
+        plan = replace(self._plan((resource,)), whole=False)
+        found = tuple(
+            one for item in resource.items() for one in judge_resource(item, plan, run.zone, active)
+        )
+        with self._lock:
+            self._judged[resource.urn] = found
+        for finding, masked in found:
+            if not masked and _decided_alone(finding, run):
+                response.diagnostics.append(self._diagnostic(finding))
+        seen = {rule.id for item in resource.items() for rule in selected(active, item.type, item.kind)}
+        response.not_applicable.extend(
+            wire.PolicyNotApplicable(policy_name=rule.id, reason="looks at other resources")
+            for rule in active
+            if rule.id not in seen and rule.scope == "resource"
+        )
+        return response
+
+    def AnalyzeStack(self, request: Any, context: grpc.ServicerContext) -> Any:
+        """Judges the plan as a whole, with dependencies; in the preview half, stores the verdict."""
+        run, active = self._run, self._active()
+        plan = self._plan(self._joined(request.resources))
+        judgement = Judgement((_cannot(run.problem),)) if run.problem else judge(plan, run.zone, active)
+        response = wire.AnalyzeResponse()
+        told = {
+            finding
+            for found in self._judged.values()
+            for finding, masked in found
+            if not masked and _decided_alone(finding, run)
+        }
+        response.diagnostics.extend(
+            self._diagnostic(finding) for finding in judgement.findings if finding not in told
+        )
+        if run.dry_run and self._site is not None and run.stack:
+            verdict.store(
+                verdict.file_of(self._site, run.stack),
+                stack=run.stack,
+                judgement=judgement,
+                digest=run.digest,
+                rules=[rule.id for rule in active],
+                resources=len(plan.objects),
+            )
+        return response
+
+    # Helpers
+
+    def _active(self) -> tuple[Rule, ...]:
+        return tuple(rule for rule in self._rules if self._levels.get(rule.id) != wire.DISABLED)
+
+    def _plan(self, resources: Iterable[Resource]) -> Plan:
+        return Plan.of(resources, self._run.facts, source="engine", allowed_types=self._run.types)
+
+    def _joined(self, resources: Iterable[Any]) -> Iterator[Resource]:
+        """The recorded inputs with parents and dependencies; a resource that was never recorded says so."""
+        for told in resources:
+            dependencies = {
+                key: tuple(value.urns) for key, value in told.propertyDependencies.items() if value.urns
+            }
+            known = self._recorded.get(told.urn)
+            if known is None:
+                yield Resource(
+                    urn=told.urn,
+                    type=told.type,
+                    name=told.name,
+                    inputs={},
+                    parent=told.parent,
+                    provider=told.provider.urn,
+                    dependencies=dependencies,
+                    recorded=False,
+                )
+            else:
+                yield replace(known, parent=told.parent, dependencies=dependencies)
+
+    def _diagnostic(self, finding: Finding) -> Any:
+        return wire.AnalyzeDiagnostic(
+            policyName=finding.rule,
+            policyPackName=self._pack,
+            policyPackVersion=version("sovereign"),
+            description=_titles(self._rules).get(finding.rule, ""),
+            message=sentence(finding),
+            enforcementLevel=wire.MANDATORY,
+            urn=finding.urn,
+            severity=_SEVERITY["critical"],
+        )
+
+
+def _decided_alone(finding: Finding, run: Run) -> bool:
+    """Whether a finding on a single resource stands whatever else the plan holds.
+
+    In the real half a value that is still unknown stands too; what is undecided for want of another resource
+    (an environment that a ConfigMap gives) waits for the whole plan, which the preview half has judged.
+    """
+    return finding.verdict is Verdict.REFUSE or (not run.dry_run and finding.route == UNKNOWN_ROUTE)
+
+
+def _titles(chosen: tuple[Rule, ...]) -> Mapping[str, str]:
+    return {rule.id: rule.title for rule in chosen}
+
+
+def _zone(site: Site, facts: StackFacts) -> Zone | None:
+    return zones.load(site.zone_file(facts.zone)) if facts.zone else None
+
+
+def _cannot(problem: str) -> Finding:
+    return Finding(
+        urn="",
+        path="",
+        rule=NO_ZONE,
+        route="P27",
+        controls=(),
+        seen="nothing to judge by",
+        why=problem.rstrip("."),
+        fix="Put it right and plan again.",
+        verdict=Verdict.UNDECIDED,
+    )
+
+
+def _policy(rule: Rule) -> Any:
+    return wire.PolicyInfo(
+        name=rule.id,
+        displayName=rule.title,
+        description=f"{rule.title}. {rule.doc}",
+        enforcementLevel=wire.MANDATORY,
+        policy_type=wire.POLICY_TYPE_STACK if rule.scope == "plan" else wire.POLICY_TYPE_RESOURCE,
+        severity=_SEVERITY[rule.severity],
+        framework=wire.PolicyComplianceFramework(name=", ".join(rule.controls)),
+        tags=[rule.pack, *rule.routes],
+        remediation_steps=rule.fix,
+        url=f"docs/rules.md#{rule.id.replace('.', '')}",
+    )
+
+
+# Values on the wire
+
+
+def mapping(struct: Struct) -> dict[str, Any]:
+    """The properties of a resource as plain data: what isn't known as UNKNOWN, secrets in clear (and never
+    shown)."""
+    return {key: _value(value) for key, value in struct.fields.items()}
+
+
+def _value(value: Value) -> Any:
+    kind = value.WhichOneof("kind")
+    if kind == "string_value":
+        text = value.string_value
+        return UNKNOWN if text in PLACEHOLDERS else text
+    if kind == "struct_value":
+        fields = value.struct_value.fields
+        if SIGNATURE in fields:
+            signature = fields[SIGNATURE].string_value
+            if signature in (SECRET, OUTPUT):
+                return _value(fields["value"]) if "value" in fields else UNKNOWN
+        return {key: _value(item) for key, item in fields.items() if key != SIGNATURE}
+    if kind == "list_value":
+        return [_value(item) for item in value.list_value.values]
+    if kind == "number_value":
+        number = value.number_value
+        return int(number) if number.is_integer() else number
+    return value.bool_value if kind == "bool_value" else None

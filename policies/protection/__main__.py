@@ -1,0 +1,5 @@
+"""The pack `protection`: how data is protected where it is."""
+
+from policies.pack import serve
+
+serve("protection")

@@ -1,0 +1,166 @@
+"""How a rule is written: a pure function over one resource or one plan, with what it is for beside it.
+
+    @rule("services.external-name", routes=["K11"], kinds=["core/Service"], pack="egress", ...)
+    def external_name(subject: Subject, zone: Zone) -> Iterator[Hit]:
+        if subject["spec"]["type"].text() == "ExternalName":
+            yield subject.refuse(...)
+
+Nothing here does I/O or knows the engine.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Literal
+
+from facts.zones import Zone
+from policies.model import Node, Plan, Resource, Touch, Verdict
+
+#: "every": the rule is in each selection, because without it the others prove nothing.
+Pack = Literal["every", "residency", "egress", "protection"]
+Severity = Literal["critical", "high", "medium"]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """What a rule yields; the judge completes it to a finding. `route` None means the rule's first."""
+
+    path: str
+    seen: str
+    why: str
+    verdict: Verdict = Verdict.REFUSE
+    route: str | None = None
+    fix: str | None = None
+    urn: str | None = None
+
+
+@dataclass
+class Subject:
+    """What a rule looks at: one resource of a plan (None for a rule about the plan), and what it touched."""
+
+    plan: Plan
+    resource: Resource | None = None
+    touched: dict[str, Touch] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> Node:
+        """The root of the resource's inputs."""
+        assert self.resource is not None, "a rule about the whole plan has no inputs of its own"
+        return Node(self.resource.inputs, "", self.touched)
+
+    def __getitem__(self, key: str) -> Node:
+        return self.inputs[key]
+
+    def refuse(
+        self,
+        where: Node | str,
+        *,
+        seen: str,
+        why: str,
+        route: str | None = None,
+        fix: str | None = None,
+        urn: str | None = None,
+    ) -> Hit:
+        """A known violation at `where`. `seen` must not hold a secret or free text."""
+        return Hit(_path(where), seen, why, Verdict.REFUSE, route, fix, urn)
+
+    def undecided(
+        self, where: Node | str, *, seen: str, why: str, route: str | None = None, urn: str | None = None
+    ) -> Hit:
+        """Something that can't be judged at `where`, so is refused."""
+        return Hit(_path(where), seen, why, Verdict.UNDECIDED, route, None, urn)
+
+
+Judge = Callable[[Subject, Zone], Iterator[Hit]]
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """A rule and what there is to say of it; `doc` (the function's docstring) explains it to a reader.
+
+    `scope` "resource": called for each resource that `kinds`/`types` select. "plan": called once.
+    `needs_whole`: concludes from what is absent, so it applies to whole plans only.
+    """
+
+    id: str
+    title: str
+    routes: tuple[str, ...]
+    controls: tuple[str, ...]
+    fix: str
+    pack: Pack
+    severity: Severity
+    scope: Literal["resource", "plan"]
+    needs_whole: bool
+    kinds: tuple[str, ...]
+    types: tuple[str, ...]
+    judge: Judge
+
+    @property
+    def doc(self) -> str:
+        return " ".join((self.judge.__doc__ or "").split())
+
+    @cached_property
+    def _patterns(self) -> tuple[str, ...]:
+        return tuple(pattern for pattern in (*self.kinds, *self.types) if any(c in pattern for c in "*?["))
+
+    @cached_property
+    def _exact(self) -> frozenset[str]:
+        return frozenset((*self.kinds, *self.types)) - frozenset(self._patterns)
+
+    def selects(self, type_token: str, kind: str | None) -> bool:
+        """Whether the rule looks at resources of this type token / `group/Kind`."""
+        if type_token in self._exact or kind in self._exact:
+            return True
+        return any(
+            fnmatchcase(type_token, pattern) or (kind is not None and fnmatchcase(kind, pattern))
+            for pattern in self._patterns
+        )
+
+
+REGISTRY: dict[str, Rule] = {}
+
+
+def rule(
+    id: str,
+    *,
+    title: str,
+    routes: Sequence[str],
+    controls: Sequence[str],
+    fix: str,
+    pack: Pack,
+    severity: Severity = "high",
+    scope: Literal["resource", "plan"] = "resource",
+    needs_whole: bool = False,
+    kinds: Sequence[str] = (),
+    types: Sequence[str] = (),
+) -> Callable[[Judge], Judge]:
+    """Registers a function as a rule. Raises ValueError for an id that is taken or malformed."""
+
+    def register(function: Judge) -> Judge:
+        if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", id):
+            raise ValueError(f"rule id {id!r} is not of the form family.name")
+        if id in REGISTRY:
+            raise ValueError(f"rule id {id!r} is taken by {REGISTRY[id].judge.__module__}")
+        REGISTRY[id] = Rule(
+            id,
+            title,
+            tuple(routes),
+            tuple(controls),
+            fix,
+            pack,
+            severity,
+            scope,
+            needs_whole,
+            tuple(kinds),
+            tuple(types),
+            function,
+        )
+        return function
+
+    return register
+
+
+def _path(where: Node | str) -> str:
+    return where if isinstance(where, str) else where.path

@@ -1,0 +1,142 @@
+"""Pods that step out of their own network or into the node's: there NetworkPolicies don't hold."""
+
+from collections.abc import Iterator
+
+from facts.zones import Zone
+from policies import kubernetes
+from policies.kubernetes import PODS
+from policies.model import Node
+from policies.rule import Hit, Subject, rule
+from policies.walkers import hosts
+
+_CONTROLS = ("HDS EXI 05", "HIPAA 164.312(e)(1)", "GDPR 32", "SNC 13.2", "ISO 27001 A.8.22")
+
+#: Capabilities with which a container can rewrite the node's filters, forge packets, or become the node
+#: (capabilities(7)).
+_CAPABILITIES = frozenset(
+    (
+        "ALL",
+        "BPF",
+        "DAC_READ_SEARCH",
+        "NET_ADMIN",
+        "NET_RAW",
+        "SYS_ADMIN",
+        "SYS_BOOT",
+        "SYS_MODULE",
+        "SYS_PTRACE",
+        "SYS_RAWIO",
+    )
+)
+
+
+@rule(
+    "node-access.host-network",
+    title="No pod may use the node's network",
+    routes=["K09"],
+    controls=_CONTROLS,
+    fix="Remove hostNetwork: the pod then has a network of its own, where policies hold.",
+    pack="egress",
+    severity="critical",
+    kinds=PODS,
+)
+def host_network(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """A pod with hostNetwork sends from the node's own address, and NetworkPolicies don't apply to it,
+    whatever they say: it reaches all that the node reaches."""
+    for pod in kubernetes.pods(subject):
+        if pod.spec["hostNetwork"].flag():
+            yield subject.refuse(
+                pod.spec["hostNetwork"],
+                seen="hostNetwork",
+                why="NetworkPolicies don't apply to the node's network",
+            )
+
+
+@rule(
+    "node-access.privileges",
+    title="No pod may reach into its node",
+    routes=["K10"],
+    controls=_CONTROLS,
+    fix="Remove it; a pod of the service needs no port, no process and no privilege of its node.",
+    pack="egress",
+    severity="critical",
+    kinds=PODS,
+)
+def privileges(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """A hostPort opens a door on every node that runs the pod. The node's processes (hostPID, hostIPC), a
+    privileged container, or capabilities such as NET_ADMIN let it rewrite the very filter that holds it, or
+    read what others on the node keep in memory."""
+    for pod in kubernetes.pods(subject):
+        for key in ("hostPID", "hostIPC"):
+            if pod.spec[key].flag():
+                yield subject.refuse(
+                    pod.spec[key], seen=key, why="it shows the pod what else runs on the node"
+                )
+        yield from _host_process(subject, pod.spec["securityContext"])
+        for container in pod.containers():
+            context = container.node["securityContext"]
+            for port in container.node["ports"].each():
+                number = port["hostPort"].number()
+                if number:
+                    yield subject.refuse(
+                        port["hostPort"],
+                        seen=f"hostPort {number:.0f}",
+                        why="it opens the port on the node itself",
+                    )
+            if context["privileged"].flag():
+                yield subject.refuse(
+                    context["privileged"], seen="privileged", why="it can rewrite the filter that holds it"
+                )
+            yield from _host_process(subject, context)
+            for added in context["capabilities"]["add"].each():
+                name = (added.text() or "").upper().removeprefix("CAP_")
+                if name in _CAPABILITIES:
+                    yield subject.refuse(
+                        added, seen=name, why="with it the container can get around its filter"
+                    )
+
+
+def _host_process(subject: Subject, context: Node) -> Iterator[Hit]:
+    if context["windowsOptions"]["hostProcess"].flag():
+        where = context["windowsOptions"]["hostProcess"]
+        yield subject.refuse(where, seen="hostProcess", why="the container is a process of the node")
+
+
+@rule(
+    "node-access.probes",
+    title="Probes and hooks may not call a host outside",
+    routes=["K15"],
+    controls=_CONTROLS,
+    fix="Remove `host`: the probe then asks the pod itself.",
+    pack="egress",
+    kinds=PODS,
+)
+def probes(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """The kubelet makes the calls of probes and hooks from the node, where no NetworkPolicy holds. With a
+    `host` of its own, a probe is a call from the node to anywhere, every few seconds, also to the metadata
+    service of a cloud."""
+    for container in kubernetes.containers(subject):
+        for handler in _handlers(container.node):
+            for action in ("httpGet", "tcpSocket"):
+                where = handler[action]["host"]
+                text = where.text()
+                host = hosts.host_of(text) if text else None
+                if text and (host is None or not _stays(host, zone)):
+                    yield subject.refuse(
+                        where,
+                        seen=host or "no readable host",
+                        why=f"the node itself would call it, and it is outside zone {zone.name}",
+                    )
+
+
+def _handlers(container: Node) -> Iterator[Node]:
+    for key in ("livenessProbe", "readinessProbe", "startupProbe"):
+        yield container[key]
+    for key in ("postStart", "preStop"):
+        yield container["lifecycle"][key]
+
+
+def _stays(host: str, zone: Zone) -> bool:
+    address = hosts.address_of(host)
+    if address is not None and address.is_link_local:
+        return hosts.declared(host, zone)
+    return hosts.inside(host, zone)

@@ -1,0 +1,138 @@
+"""Three walkers over every string of every resource: regions and ARNs, hosts and networks, image references.
+
+They judge by context (policies/walkers/): identifiers, denied values and prose are not destinations. They
+come after the typed rules, and see what no type says: a ConfigMap, an argument, an annotation, a Secret.
+"""
+
+from collections.abc import Iterator
+
+from facts.zones import Zone
+from policies.model import Resource
+from policies.rule import Hit, Subject, rule
+from policies.walkers import context, destinations, images, places
+from policies.walkers.strings import Leaf
+
+_HIDDEN = "in a Secret, not shown"
+
+#: Objects that list the names under which they are themselves reached.
+_OWN_NAMES = ("networking.k8s.io/Ingress", "cert-manager.io/Certificate")
+_GATEWAY_API = "gateway.networking.k8s.io/"
+
+#: What a typed rule judges with more knowledge of its meaning.
+_CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
+
+
+def _texts(subject: Subject) -> Iterator[tuple[Leaf, str]]:
+    resource = subject.resource
+    assert resource is not None
+    for leaf in resource.leaves or ():
+        if isinstance(leaf.value, str):
+            yield leaf, leaf.value
+
+
+@rule(
+    "walkers.regions",
+    title="No string may name a region or an ARN outside the zone",
+    routes=["A52"],
+    controls=["HDS EXI 28", "GDPR 44-46", "SNC 19.2"],
+    fix="Name a region of the zone, or remove the reference.",
+    pack="residency",
+    types=["*"],
+)
+def regions(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """ARNs anywhere, and region codes beside a key that names a place, must be in the zone; denied ones may
+    be named."""
+    resource = subject.resource
+    assert resource is not None
+    for leaf, text in _texts(subject):
+        if (resource.is_provider and leaf.path == "region") or (
+            resource.package == "aws" and leaf.path == "region"
+        ):
+            continue  # judged by the provider rules
+        if "-" not in text and not context.is_place(leaf.key) and "arn:" not in text:
+            continue
+        if any(context.is_denial(key) for key in leaf.keys):
+            continue
+        found = places.arns(text, zone) if "arn:" in text.lower() else []
+        for place in (*found, *places.named(leaf, text, resource.package, zone)):
+            if place.outside:
+                yield subject.refuse(
+                    leaf.path, seen=_HIDDEN if leaf.secret else place.seen, why=f"it {place.outside}"
+                )
+
+
+@rule(
+    "walkers.hosts",
+    title="No string may lead to a host or network outside the zone",
+    routes=["K49"],
+    controls=["HIPAA 164.312(e)(1)", "GDPR 32", "SNC 12.14", "SNC 13.2"],
+    fix="Point it at a host of the zone (a Service by its full name, name.namespace.svc), or remove it.",
+    pack="egress",
+    types=["*"],
+)
+def destinations_inside(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """Every URL, and every bare host, address or network that something would connect to, must be in the
+    zone."""
+    resource = subject.resource
+    assert resource is not None
+    own = resource.kind is not None and (
+        resource.kind in _OWN_NAMES or resource.kind.startswith(_GATEWAY_API)
+    )
+    for leaf, text in _texts(subject):
+        if "." not in text and ":" not in text and not text.isdigit():
+            continue
+        if _judged_elsewhere(resource, leaf):
+            continue
+        shown = set()
+        for escape in destinations.escapes(leaf, text, zone, own_names=own):
+            seen = _HIDDEN if leaf.secret else escape.seen
+            if seen not in shown:
+                shown.add(seen)
+                why = "it names a destination outside the zone" if leaf.secret else escape.why
+                yield subject.refuse(leaf.path, seen=seen, why=why)
+
+
+@rule(
+    "walkers.images",
+    title="No string may name an image of a registry outside the zone",
+    routes=["K16"],
+    controls=["HDS EXI 06", "HIPAA 164.312(c)(1)", "AI Act 15"],
+    fix="Mirror the image into a registry of the zone and name it there, by digest.",
+    pack="egress",
+    types=["*"],
+)
+def images_inside(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """Images are named in arguments, custom resources and configuration too, not only in pods."""
+    for leaf, text in _texts(subject):
+        if leaf.keys[-2:-1] and leaf.key == "image" and any(key in _CONTAINERS for key in leaf.keys[:-1]):
+            continue  # judged by the pod rules, with their digests
+        if not context.is_image(leaf.key) and "@sha256:" not in text:
+            continue
+        for token in text.split():
+            token = token.strip("\"',").removeprefix("docker://").removeprefix("oci://")
+            if not context.is_image(leaf.key):
+                token = token.rpartition("=")[2]
+            image = images.parse(token)
+            if image is None or not _reads_as_image(token, image):
+                continue
+            if not images.allowed(image, zone):
+                registries = ", ".join(zone.registries) or "none"
+                yield subject.refuse(
+                    leaf.path,
+                    seen=_HIDDEN if leaf.secret else str(image),
+                    why=f"it comes from elsewhere than the zone's registries, which are {registries}",
+                )
+
+
+def _reads_as_image(token: str, image: images.Image) -> bool:
+    """Whether a string is meant as an image: with a registry and a path, a digest, or a path and a tag."""
+    named_host = token.partition("/")[0].lower() == image.host and "/" in token
+    return bool(named_host or image.digest or ("/" in token and image.tag))
+
+
+def _judged_elsewhere(resource: Resource, leaf: Leaf) -> bool:
+    if resource.is_provider:
+        return leaf.path == "kubeconfig" or leaf.path.startswith("kubeconfig")
+    if resource.kind == "networking.k8s.io/NetworkPolicy":
+        return "ipBlock" in leaf.keys
+    return context.is_image(leaf.key) or "@sha256:" in leaf.value if isinstance(leaf.value, str) else False

@@ -1,0 +1,54 @@
+"""The program: one private LLM service on one ground, in one zone, behind the rules."""
+
+import os
+
+import pulumi
+
+from components.onprem.kubeconfig import ClusterError
+from facts import zones
+from facts.site import Site, SiteError
+from policies import program
+from policies.closed_world import TypesError
+from policies.rules import SiteRuleError
+from stacks import custody, ground, service, settings
+from stacks.secret_config import AUDIT_KEY, CERTIFICATES
+
+
+def main() -> None:
+    """The rules come before anything that they judge."""
+    site, stack = Site.current(), pulumi.get_stack()
+    chosen = settings.from_config(site.stack_file(stack))
+    zone = zones.load(site.zone_file(chosen.zone))
+    program.guard(site, stack, zone)
+    custody.check(chosen, site, stack, os.environ)
+
+    base = ground.lay(chosen, site, stack)
+    outputs = service.stand_up(chosen, base, secret(AUDIT_KEY), secret(CERTIFICATES))
+    for name, value in {"zone": zone.name, **outputs}.items():
+        pulumi.export(name, value)
+
+
+def secret(key: str) -> pulumi.Output[str]:
+    """A secret of the stack's configuration. Raises SettingsError where there is none."""
+    namespace, _, name = key.partition(":")
+    value = pulumi.Config(namespace).get_secret(name)
+    if value is None:
+        raise settings.SettingsError(
+            f"The stack's configuration has no secret {key}: `sovereign up` makes one; by hand it is "
+            f"`pulumi config set --secret {key}`."
+        )
+    return value
+
+
+try:
+    main()
+except (
+    ClusterError,
+    SiteError,
+    SiteRuleError,
+    TypesError,
+    custody.CustodyError,
+    settings.SettingsError,
+    zones.ZoneError,
+) as error:
+    raise pulumi.RunError(str(error)) from None

@@ -1,0 +1,336 @@
+"""The settings of a stack, typed: what stands under `sovereign:settings` in its Pulumi.<stack>.yaml.
+
+Every field is described where it is declared. An error names the file, the key and what is allowed there,
+and never shows a value.
+"""
+
+import ipaddress
+import json
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+KEY = "sovereign:settings"
+
+#: `cluster.kubeconfig` of the local cluster that the kit itself starts
+EMBEDDED = "embedded"
+
+
+class SettingsError(ValueError):
+    """Settings that can't be used; the message is a sentence for the person who wrote them."""
+
+
+def _form(pattern: str, advice: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(advice)
+        return text
+
+    return AfterValidator(check)
+
+
+def _network(cidr: str) -> str:
+    try:
+        ipaddress.ip_network(cidr)
+    except ValueError:
+        raise ValueError("a network is a CIDR block without host bits, such as 10.20.0.0/16") from None
+    return cidr
+
+
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+
+Label = Annotated[str, _form(_LABEL, "a name has a-z, 0-9 and '-', at most 63 of them")]
+ObjectName = Annotated[
+    str, _form(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*", "an object's name has a-z, 0-9, '-' and '.'")
+]
+LabelValue = Annotated[
+    str,
+    _form(
+        r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?",
+        "a label's value has letters, digits, '.', '_' and '-', at most 63",
+    ),
+]
+Text = Annotated[str, Field(min_length=1, max_length=253)]
+Count = Annotated[int, Field(strict=True, ge=1)]
+Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
+Size = Annotated[
+    str, _form(r"[1-9][0-9]*(Mi|Gi|Ti)", "a size is a whole number of Mi, Gi or Ti, such as 80Gi")
+]
+Network = Annotated[str, AfterValidator(_network)]
+Image = Annotated[
+    str,
+    _form(
+        r"[a-z0-9-]+(\.[a-z0-9-]+)+(:\d+)?(/[a-z0-9._-]+)+(:[\w.-]+)?@sha256:[0-9a-f]{64}",
+        "an image is pinned by digest: registry.host/path@sha256:<64 hex digits>",
+    ),
+]
+
+
+class Part(BaseModel):
+    """A mapping of the settings: keys are written in camelCase, unknown ones are refused."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, alias_generator=to_camel
+    )
+
+
+class State(Part):
+    """Where the stack's state lives, and which key encrypts its secrets; both are judged by the zone."""
+
+    #: relative files are relative to the site's base
+    backend: Annotated[
+        str,
+        _form(r"(file|s3|azblob|https)://\S+", "a backend is file://FOLDER, s3://, azblob:// or https://"),
+    ]
+    secrets_provider: Annotated[
+        str,
+        _form(
+            r"passphrase|(hashivault|awskms|azurekeyvault)://\S+",
+            "it is `passphrase`, or a key at hashivault://, awskms:// or azurekeyvault://",
+        ),
+    ]
+
+
+class Cluster(Part):
+    """The one cluster that the stack is for; none is ever taken from the environment."""
+
+    #: `embedded`, or a kubeconfig file of one's own (relative to the site's base)
+    kubeconfig: Text
+    context: Text | None = None
+    #: the UID of the cluster's namespace kube-system: names one cluster in the world
+    uid: (
+        Annotated[str, _form(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "it is the UID of kube-system")]
+        | None
+    ) = None
+    #: which Kubernetes provider plugin applies the plan
+    provider: Literal["kit", "official"] = "official"
+
+    @property
+    def embedded(self) -> bool:
+        return self.kubeconfig == EMBEDDED
+
+
+class Embedded(Part):
+    """The local cluster's simulated nodes."""
+
+    nodes: Annotated[int, Field(strict=True, ge=1, le=5000)] = 4
+    #: the product that the nodes are labelled with
+    gpu: LabelValue = "NVIDIA-H100-80GB-HBM3"
+    gpus_per_node: Annotated[int, Field(strict=True, ge=1, le=16)] = 8
+
+
+class Images(Part):
+    """What the workloads run, from registries of the zone."""
+
+    vllm: Image
+    gateway: Image
+    audit: Image
+
+
+class Model(Part):
+    """The model and the room that it takes."""
+
+    #: how requests call it
+    name: LabelValue
+    #: its folder on the volume of weights, which is mounted at /models
+    path: Annotated[
+        str, _form(r"/models/[A-Za-z0-9][A-Za-z0-9._-]*", "the weights are a folder right under /models")
+    ]
+    #: tensor-parallel size: GPUs of one node
+    gpus: Literal[1, 2, 4, 8]
+    #: tokens of one request, prompt and answer
+    max_length: Annotated[int, Field(strict=True, ge=256, le=1_048_576)]
+    replicas: Count = 1
+    #: the PersistentVolume that holds the weights already; the embedded cluster simulates one
+    volume: ObjectName | None = None
+    size: Size = "80Gi"
+    #: on a cluster of one's own with several kinds: nodes with this label nvidia.com/gpu.product
+    gpu: LabelValue | None = None
+
+
+class Namespaces(Part):
+    """Where the parts stand, and where the cluster's Prometheus does."""
+
+    gateway: Label = "llm-gateway"
+    serving: Label = "llm-serving"
+    audit: Label = "llm-audit"
+    monitoring: Label = "monitoring"
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        names = (self.gateway, self.serving, self.audit, self.monitoring, "kube-system", "default")
+        if len(set(names)) < len(names):
+            raise ValueError("each of the four is a namespace of its own, not kube-system or default")
+        return self
+
+
+class Audit(Part):
+    """The store of audit records, and the networks of an object store for copies (none: no way out)."""
+
+    size: Size = "50Gi"
+    networks: tuple[Network, ...] = ()
+    port: Port = 443
+
+
+class Settings(Part):
+    """A stack. What is not declared here does not exist: safe is the only form of the rest."""
+
+    zone: Label
+    state: State
+    cluster: Cluster
+    embedded: Embedded | None = None
+    images: Images
+    model: Model
+    namespaces: Namespaces = Namespaces()
+    #: networks whose hosts may call the gateway
+    clients: tuple[Network, ...] = ()
+    audit: Audit = Audit()
+    #: how long audit records are kept; how long they may be is the zone's matter
+    retention_days: Count
+    #: an encrypted StorageClass, and the name of the key that encrypts it; the embedded cluster simulates
+    #: both
+    storage_class: ObjectName | None = None
+    storage_key: Text | None = None
+    #: Kubernetes groups that may look at the parts' state; never at secrets, logs or into a container
+    observers: tuple[Text, ...] = ()
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        faults = list(self._embedded_faults() if self.cluster.embedded else self._own_cluster_faults())
+        if faults:
+            raise ValueError("\n".join(f"{fault}." for fault in faults))
+        return self
+
+    def _embedded_faults(self) -> Iterator[str]:
+        if self.embedded is None:
+            yield "embedded: is missing: with cluster.kubeconfig: embedded, say which nodes to simulate"
+        elif self.model.gpus > self.embedded.gpus_per_node:
+            yield "model.gpus: an engine's GPUs are of one node: no more than embedded.gpusPerNode"
+        for key, value in (
+            ("cluster.context", self.cluster.context),
+            ("cluster.uid", self.cluster.uid),
+            ("model.gpu", self.model.gpu),
+            ("model.volume", self.model.volume),
+            ("storageClass", self.storage_class),
+            ("storageKey", self.storage_key),
+        ):
+            if value is not None:
+                yield f"{key}: is for a cluster of your own: leave it out, the embedded one has its own"
+
+    def _own_cluster_faults(self) -> Iterator[str]:
+        if self.embedded is not None:
+            yield "embedded: is for cluster.kubeconfig: embedded: leave it out"
+        for key, value, advice in (
+            ("cluster.context", self.cluster.context, "name the kubeconfig's context"),
+            ("storageClass", self.storage_class, "name an encrypted StorageClass of the cluster"),
+            ("storageKey", self.storage_key, "name the key that encrypts that StorageClass"),
+            ("model.volume", self.model.volume, "name the PersistentVolume that holds the weights"),
+        ):
+            if value is None:
+                yield f"{key}: is missing: {advice}"
+        for key, image in self.images.model_dump().items():
+            if len(set(image.rpartition(":")[2])) == 1:
+                yield f"images.{key}: its digest is a placeholder: give the digest of an image that exists"
+
+
+def load(stack_file: Path) -> Settings:
+    """The settings in a stack's file, without the engine. Raises SettingsError."""
+    return parse(_config(stack_file).get(KEY), stack_file)
+
+
+def from_config(stack_file: Path) -> Settings:
+    """The settings that the engine hands to the program; messages name `stack_file`. Raises SettingsError."""
+    import pulumi
+
+    given = pulumi.Config("sovereign").get("settings")
+    try:
+        return parse(None if given is None else json.loads(given), stack_file)
+    except json.JSONDecodeError:
+        raise SettingsError(
+            f"{stack_file}: {KEY}: must be a mapping with the keys {_keys(Settings)}."
+        ) from None
+
+
+def parse(data: object, stack_file: Path) -> Settings:
+    """Settings from plain data. Raises SettingsError: a line for each fault, with file, key and what is
+    allowed.
+    """
+    if not isinstance(data, Mapping):
+        what = "is missing" if data is None else "is no mapping"
+        raise SettingsError(f"{stack_file}: {KEY}: {what}: give it the keys {_keys(Settings)}.")
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        sentences = (_sentence(fault["loc"], fault["type"], fault["msg"]) for fault in faults)
+        lines = (line for sentence in sentences for line in sentence.splitlines())
+        raise SettingsError("\n".join(f"{stack_file}: {line}" for line in lines)) from None
+
+
+def read_file(stack_file: Path) -> dict[str, Any]:
+    """A Pulumi.<stack>.yaml as plain data. Raises SettingsError."""
+    try:
+        data = yaml.safe_load(stack_file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            f"There is no settings file {stack_file}: write one, or correct the stack's name."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The settings file {stack_file} can't be read: {error}.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" at line {mark.line + 1}" if mark else ""
+        raise SettingsError(f"The settings file {stack_file} is not YAML{line}: correct it.") from None
+    if not isinstance(data, dict):
+        raise SettingsError(f"The settings file {stack_file} must hold a mapping with the key `config`.")
+    return data
+
+
+def _config(stack_file: Path) -> Mapping[str, Any]:
+    config = read_file(stack_file).get("config")
+    if not isinstance(config, Mapping):
+        raise SettingsError(f"{stack_file}: config: is missing: it holds {KEY}.")
+    return config
+
+
+def _sentence(place: tuple[int | str, ...], kind: str, message: str) -> str:
+    key = ".".join(str(step) for step in place)
+    if kind == "extra_forbidden":
+        allowed = _model_at(place[:-1])
+        near = get_close_matches(str(place[-1]), _aliases(allowed), 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        return f"{key}: is not a setting: {hint}The keys allowed here are {_keys(allowed)}."
+    if kind == "missing":
+        return f"{key}: is missing: the keys of this place are {_keys(_model_at(place[:-1]))}."
+    if kind == "model_type":
+        return f"{key}: is no mapping: give it the keys {_keys(_model_at(place))}."
+    said = message.removeprefix("Value error, ").replace("Input should", "it should").removesuffix(".")
+    return f"{key}: {said}." if key else f"{said}."
+
+
+def _model_at(place: tuple[int | str, ...]) -> type[BaseModel]:
+    model: type[BaseModel] = Settings
+    for step in place:
+        for field in model.model_fields.values():
+            if field.alias == step:
+                inner = [
+                    kind
+                    for kind in (field.annotation, *get_args(field.annotation))
+                    if isinstance(kind, type) and issubclass(kind, BaseModel)
+                ]
+                model = inner[0] if inner else model
+    return model
+
+
+def _aliases(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _keys(model: type[BaseModel]) -> str:
+    return ", ".join(_aliases(model))

@@ -1,0 +1,154 @@
+"""`make bench`: what the kit costs, as ratios against a named peer, both taken in the same run.
+
+    rules           a plan of 10,000 resources against one of 1,000, per resource        aim: 1 (linear)
+    packs           `pulumi preview` with the combined pack against without              aim: under 1.10
+    up              `pulumi up` with the pack against `kubectl apply --server-side`      aim: under 1.5
+
+The engine runs as a person runs it, on a real API server with simulated nodes. Absolute times stand beside
+the ratios, and are those of this machine in this hour.
+"""
+
+import argparse
+import gc
+import json
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from facts import zones
+from facts.site import ROOT
+from policies import closed_world, rules
+from policies.judge import judge
+from policies.model import Plan, Resource
+from policies.model.resource import kubernetes_type
+from tests.support.cluster import LiveCluster, shared_cluster
+from tests.support.estate import estate
+from tests.support.project import Project
+
+OBJECTS = 1000
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__.partition("\n")[0])
+    parser.add_argument("--objects", type=int, default=OBJECTS, help="objects of the engine's runs")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each; the median counts")
+    parser.add_argument("--only", choices=["rules", "engine"], help="one half of it")
+    parser.add_argument("--json", type=Path, help="write the figures to this file as well")
+    chosen = parser.parse_args(arguments)
+    figures: dict[str, Any] = {
+        "machine": platform.processor() or platform.machine(),
+        "objects": chosen.objects,
+        "runs": chosen.runs,
+    }
+    if chosen.only != "engine":
+        figures["rules"] = _rules(chosen.runs)
+    if chosen.only != "rules":
+        with shared_cluster() as cluster:
+            figures |= _engine(cluster, chosen.objects, chosen.runs)
+    if chosen.json:
+        chosen.json.parent.mkdir(parents=True, exist_ok=True)
+        chosen.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def plan_of(size: int) -> Plan:
+    """A plan of the honest estate, as the engine would show it."""
+    return Plan.of(
+        (
+            Resource(
+                urn=f"urn:pulumi:bench::sovereign::{item['kind']}::{index}",
+                type=kubernetes_type(item["apiVersion"], item["kind"]),
+                name=str(index),
+                inputs=item,
+            )
+            for index, item in enumerate(estate(size))
+        ),
+        allowed_types=closed_world.allowed(None),
+    )
+
+
+def _rules(runs: int) -> dict[str, float]:
+    zone, chosen = zones.load(ROOT / "stacks" / "zones" / "local.yaml"), rules.load()
+
+    def per_resource(size: int) -> float:
+        times = []
+        for _ in range(runs + 1):
+            plan = plan_of(size)  # a new one each time: a plan remembers what it has been asked
+            gc.collect()
+            times.append(_seconds(lambda: judge(plan, zone, chosen)))  # noqa: B023
+        return statistics.median(times[1:]) / size  # the first fills caches that live as long as the process
+
+    small, large = per_resource(1000), per_resource(10_000)
+    _say(
+        "rules", f"{len(chosen)} rules, per resource: 10,000 / 1,000", large / small, large * 1e4, small * 1e3
+    )
+    return {"per_resource_1000_s": small, "per_resource_10000_s": large, "ratio": large / small}
+
+
+def _engine(cluster: LiveCluster, size: int, runs: int) -> dict[str, Any]:
+    objects = estate(size)
+    with tempfile.TemporaryDirectory(prefix="sovereign-bench-") as name:
+        project = Project(Path(name), cluster, objects)
+        project.create()
+        bare: list[float] = []
+        packed: list[float] = []
+        for _ in range(runs):  # in turn, so that a machine that slows down slows both
+            bare.append(_seconds(lambda: project.preview(packs=False)))
+            packed.append(_seconds(lambda: project.preview(packs=True)))
+        _say(
+            "packs",
+            f"preview of {size} objects: with / without",
+            _ratio(packed, bare),
+            *_medians(packed, bare),
+        )
+
+        manifest = Path(name) / "objects.yaml"
+        manifest.write_text(yaml.safe_dump_all(objects), encoding="utf-8")
+        ours: list[float] = []
+        theirs: list[float] = []
+        for _ in range(runs):
+            ours.append(_seconds(lambda: project.up(packs=True)))
+            project.destroy()
+            theirs.append(
+                _seconds(lambda: cluster.kubectl("apply", "--server-side", "-f", str(manifest), timeout=600))
+            )
+            cluster.kubectl("delete", "--wait=true", "-f", str(manifest), timeout=600)
+        _say(
+            "up",
+            f"{size} objects: up / kubectl apply --server-side",
+            _ratio(ours, theirs),
+            *_medians(ours, theirs),
+        )
+    return {
+        "packs": {"with_s": packed, "without_s": bare, "ratio": _ratio(packed, bare)},
+        "up": {"up_s": ours, "kubectl_s": theirs, "ratio": _ratio(ours, theirs)},
+    }
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _ratio(one: Sequence[float], other: Sequence[float]) -> float:
+    return statistics.median(a / b for a, b in zip(one, other, strict=True))
+
+
+def _medians(*series: Sequence[float]) -> tuple[float, ...]:
+    return tuple(statistics.median(times) for times in series)
+
+
+def _say(name: str, what: str, ratio: float, one: float, other: float) -> None:
+    print(f"{name:<8} {what:<52} {ratio:6.2f}   ({one:.2f} s / {other:.2f} s)", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

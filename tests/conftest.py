@@ -1,0 +1,25 @@
+"""What all tests share: the real cluster, made once a session, and the order: fast tests first."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.cluster import LiveCluster, shared_cluster
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[LiveCluster]:
+    """A real API server with simulated GPU nodes, for tests that are marked `cluster`."""
+    with shared_cluster() as live:
+        yield live
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_weight)
+
+
+def _weight(item: pytest.Item) -> int:
+    """0 for a plain function call, 1 for one that needs the API server, 2 for one that needs the engine."""
+    marks = {mark.name for mark in item.iter_markers()}
+    return 2 if "engine" in marks else 1 if "cluster" in marks else 0

@@ -1,0 +1,145 @@
+"""Settings: what is accepted, and each mistake answered with file, key and advice, never with a value."""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from facts.site import ROOT, Site
+from stacks import settings
+from stacks.settings import KEY, SettingsError
+
+LOCAL = ROOT / "stacks" / "Pulumi.local.yaml"
+HOSPITAL = ROOT / "tests" / "sites" / "example-hospital" / "Pulumi.hospital.yaml"
+FILE = Path("/site/Pulumi.x.yaml")
+CANARY = "canary-7f3a"
+
+
+def plain(file: Path) -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load(file.read_text())["config"][KEY]
+    return copy.deepcopy(data)
+
+
+def put(data: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """Sets `a.b.c`; a value of `...` removes it."""
+    *way, last = key.split(".")
+    place = data
+    for step in way:
+        place = place.setdefault(step, {})
+    if value is ...:
+        del place[last]
+    else:
+        place[last] = value
+    return data
+
+
+@pytest.mark.parametrize("file", [LOCAL, HOSPITAL])
+def test_the_shipped_settings_are_good(file: Path) -> None:
+    loaded = settings.load(file)
+    assert loaded.cluster.embedded == (file == LOCAL)
+    assert settings.parse(json.loads(json.dumps(plain(file))), file) == loaded
+
+
+MISTAKES: list[tuple[str, Path, str, Any, list[str]]] = [
+    ("misspelt", LOCAL, "zonne", CANARY, ["zonne", "did you mean zone?", "retentionDays"]),
+    (
+        "misspelt inside",
+        LOCAL,
+        "cluster.kubeconfg",
+        CANARY,
+        ["cluster.kubeconfg", "mean kubeconfig?", "context"],
+    ),
+    ("snake case", LOCAL, "retention_days", 5, ["retention_days", "mean retentionDays?"]),
+    ("missing", LOCAL, "zone", ..., ["zone: is missing", "state, cluster"]),
+    ("missing inside", LOCAL, "model.gpus", ..., ["model.gpus: is missing", "maxLength"]),
+    ("no mapping", LOCAL, "state", CANARY, ["state: is no mapping", "backend, secretsProvider"]),
+    ("a number that is text", LOCAL, "model.maxLength", "32768", ["model.maxLength", "integer"]),
+    ("gpus that divide no heads", LOCAL, "model.gpus", 3, ["model.gpus", "1, 2, 4 or 8"]),
+    ("provider", LOCAL, "cluster.provider", CANARY, ["cluster.provider", "'kit' or 'official'"]),
+    ("a tag", LOCAL, "images.vllm", f"registry.x.example/{CANARY}:latest", ["images.vllm", "@sha256:"]),
+    ("no registry", LOCAL, "images.vllm", f"vllm@sha256:{'1' * 64}", ["images.vllm", "registry.host/path"]),
+    ("hub path", LOCAL, "model.path", f"meta-llama/{CANARY}", ["model.path", "/models"]),
+    ("path that climbs", LOCAL, "model.path", f"/models/../{CANARY}", ["model.path", "/models"]),
+    ("host bits", LOCAL, "clients", ["10.0.0.1/8"], ["clients.0", "CIDR"]),
+    ("backend", LOCAL, "state.backend", f"gs://{CANARY}", ["state.backend", "file://FOLDER"]),
+    ("secrets provider", LOCAL, "state.secretsProvider", "default", ["state.secretsProvider", "passphrase"]),
+    ("shared namespace", LOCAL, "namespaces.audit", "llm-gateway", ["namespaces", "of its own"]),
+    ("kube-system", LOCAL, "namespaces.audit", "kube-system", ["namespaces", "of its own"]),
+    ("upper case", LOCAL, "namespaces.audit", "Audit", ["namespaces.audit", "a-z"]),
+    ("nothing simulated", LOCAL, "embedded", ..., ["embedded: is missing"]),
+    ("more than a node has", LOCAL, "embedded.gpusPerNode", 2, ["model.gpus", "embedded.gpusPerNode"]),
+    ("a context for embedded", LOCAL, "cluster.context", CANARY, ["cluster.context", "leave it out"]),
+    (
+        "placeholder",
+        HOSPITAL,
+        "images.audit",
+        f"r.example/a@sha256:{'0' * 64}",
+        ["images.audit", "placeholder"],
+    ),
+    ("no context", HOSPITAL, "cluster.context", ..., ["cluster.context: is missing"]),
+    ("no storage class", HOSPITAL, "storageClass", ..., ["storageClass: is missing", "encrypted"]),
+    ("no key", HOSPITAL, "storageKey", ..., ["storageKey: is missing"]),
+    ("no weights", HOSPITAL, "model.volume", ..., ["model.volume: is missing"]),
+    ("simulated and real", HOSPITAL, "embedded", {"nodes": 1}, ["embedded", "leave it out"]),
+    ("uid", HOSPITAL, "cluster.uid", CANARY, ["cluster.uid", "kube-system"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("file", "key", "value", "said"), [pytest.param(*rest, id=name) for name, *rest in MISTAKES]
+)
+def test_a_mistake_is_answered_with_its_place(file: Path, key: str, value: Any, said: list[str]) -> None:
+    data = put(plain(file), key, value)
+    with pytest.raises(SettingsError) as caught:
+        settings.parse(data, FILE)
+    message = str(caught.value)
+    assert message.startswith(f"{FILE}: ")
+    assert message.endswith(".")
+    assert CANARY not in message
+    assert [part for part in said if part not in message] == []
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    data = put(put(plain(LOCAL), "zonne", 1), "model.gpus", 3)
+    with pytest.raises(SettingsError) as caught:
+        settings.parse(data, FILE)
+    assert [line.split(": ")[1] for line in str(caught.value).splitlines()] == ["model.gpus", "zonne"]
+
+
+def write(text: str) -> Callable[[Path], None]:
+    def into(file: Path) -> None:
+        file.write_text(text)
+
+    return into
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        pytest.param(lambda file: None, "There is no settings file", id="absent"),
+        pytest.param(lambda file: file.mkdir(), "can't be read", id="folder"),
+        pytest.param(lambda file: file.write_bytes(b"\xff\xfe\x00"), "can't be read", id="binary"),
+        pytest.param(write(f"a: [{CANARY}\nb: }}"), "is not YAML at line", id="not yaml"),
+        pytest.param(write("- 1\n"), "must hold a mapping", id="list"),
+        pytest.param(write("config:\n"), "config: is missing", id="no config"),
+        pytest.param(write("config: {}\n"), f"{KEY}: is missing", id="no settings"),
+        pytest.param(write(f"config: {{'{KEY}': {CANARY}}}\n"), f"{KEY}: is no mapping", id="text"),
+    ],
+)
+def test_a_file_that_cannot_be_used(tmp_path: Path, make: Callable[[Path], None], said: str) -> None:
+    file = tmp_path / "Pulumi.x.yaml"
+    make(file)
+    with pytest.raises(SettingsError) as caught:
+        settings.load(file)
+    assert said in str(caught.value)
+    assert str(file) in str(caught.value)
+    assert CANARY not in str(caught.value)
+
+
+def test_settings_name_a_zone_that_is_there() -> None:
+    for file in (LOCAL, HOSPITAL):
+        assert Site(file.parent).zone_file(settings.load(file).zone).is_file()
