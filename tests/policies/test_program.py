@@ -1,6 +1,7 @@
 """What the program refuses by itself: what one resource shows, and nothing that another may put right."""
 
 import asyncio
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -19,7 +20,9 @@ def look(token: str, props: dict[str, Any]) -> Any:
         zones.load(ROOT / "stacks" / "zones" / "local.yaml"), rules.load(), closed_world.allowed(None)
     )
     args = ResourceTransformArgs(custom=True, type_=token, name="x", props=props, opts=ResourceOptions())
-    return asyncio.run(transform(args))  # type: ignore[arg-type]
+    # not asyncio.run: it would leave the thread without the event loop that Pulumi's mocks look for
+    with closing(asyncio.new_event_loop()) as loop:
+        return loop.run_until_complete(transform(args))
 
 
 def policy(spec: dict[str, Any]) -> dict[str, Any]:

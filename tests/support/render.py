@@ -1,5 +1,6 @@
 """What a program asks the engine for, recorded without an engine: the SDK's own mocks answer for it."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,8 @@ def render(
     build: Callable[[], None], config: dict[str, str] | None = None, stack: str = "local"
 ) -> list[Asked]:
     """Runs `build` as a program of the stack, with this configuration, until all it asked for is answered."""
+    # a loop of its own: Pulumi takes the thread's, which another test may have ended
+    asyncio.set_event_loop(asyncio.new_event_loop())
     recorder = _Recorder()
     pulumi.runtime.set_mocks(recorder, project="sovereign", stack=stack)
     pulumi.runtime.set_all_config(config or {})
