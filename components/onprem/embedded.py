@@ -53,9 +53,11 @@ class SimulatedStorage(ComponentResource):
         volumes = ResourceOptions(parent=self, provider=provider, depends_on=[storage_class])
         self.made = (
             storage_class,
-            _volume(WEIGHTS, weights_size, "ReadOnlyMany", None, volumes),
+            _volume(WEIGHTS, WEIGHTS, weights_size, "ReadOnlyMany", None, volumes),
             _volume(
                 "simulated-audit-records",
+                # the claim's own: bound to one claim for good, it couldn't go while that claim is there
+                f"simulated-{namespace}-{claim}",
                 records_size,
                 "ReadWriteOncePod",
                 ObjectReferenceArgs(namespace=namespace, name=claim),
@@ -66,10 +68,15 @@ class SimulatedStorage(ComponentResource):
 
 
 def _volume(
-    name: str, size: str, access: str, kept_for: ObjectReferenceArgs | None, opts: ResourceOptions
+    resource: str,
+    name: str,
+    size: str,
+    access: str,
+    kept_for: ObjectReferenceArgs | None,
+    opts: ResourceOptions,
 ) -> PersistentVolume:
     return PersistentVolume(
-        name,
+        resource,
         metadata=ObjectMetaArgs(name=name, labels=_LABELS),
         spec=PersistentVolumeSpecArgs(
             capacity={"storage": size},
