@@ -10,7 +10,7 @@ Nothing may be printed to standard output here: the engine reads the port from i
 
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -250,15 +250,16 @@ class Analyzer(AnalyzerServicer):
                 yield replace(known, parent=told.parent, dependencies=dependencies)
 
     def _diagnostic(self, finding: Finding) -> Any:
+        rule = next((rule for rule in self._rules if rule.id == finding.rule), None)
         return wire.AnalyzeDiagnostic(
             policyName=finding.rule,
             policyPackName=self._pack,
             policyPackVersion=version("sovereign"),
-            description=_titles(self._rules).get(finding.rule, ""),
+            description=rule.title if rule else "",
             message=sentence(finding),
             enforcementLevel=wire.MANDATORY,
             urn=finding.urn,
-            severity=_SEVERITY["critical"],
+            severity=_SEVERITY[rule.severity if rule else "critical"],
         )
 
 
@@ -269,10 +270,6 @@ def _decided_alone(finding: Finding, run: Run) -> bool:
     (an environment that a ConfigMap gives) waits for the whole plan, which the preview half has judged.
     """
     return finding.verdict is Verdict.REFUSE or (not run.dry_run and finding.route == UNKNOWN_ROUTE)
-
-
-def _titles(chosen: tuple[Rule, ...]) -> Mapping[str, str]:
-    return {rule.id: rule.title for rule in chosen}
 
 
 def _zone(site: Site, facts: StackFacts) -> Zone | None:

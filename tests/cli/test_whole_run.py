@@ -275,9 +275,18 @@ def test_the_next_run_repairs_both(trial: Trial) -> None:
     assert "4096" in json.dumps(trial.get("deployment", "vllm-server", "llm-serving")["spec"])
 
 
+def test_a_renamed_namespace_is_made_anew_and_its_workloads_move(trial: Trial) -> None:
+    trial.write(model={"maxLength": 4096}, namespaces={"audit": "llm-records"})
+    changes = trial.json("up", STACK)["changes"]
+    assert changes["replace"] == 1  # the volume, which is kept for one claim; all else has another name
+    assert changes["create"] == changes["delete"] > 5
+    assert trial.get("statefulset", "llm-audit", "llm-records")["status"]["readyReplicas"] == 1
+    assert trial.kubectl("get", "namespace", "llm-audit", "--ignore-not-found") == ""
+
+
 def test_down_deletes_all_and_is_content_with_nothing(trial: Trial) -> None:
     assert trial.json("down", STACK, "--yes")["changes"]["delete"] > 20
-    for namespace in ("llm-gateway", "llm-serving", "llm-audit"):
+    for namespace in ("llm-gateway", "llm-serving", "llm-records"):
         assert trial.kubectl("get", "namespace", namespace, "--ignore-not-found") == ""
     assert trial.json("down", STACK, "--yes")["changes"].get("delete", 0) == 0
     trial.json("down", STACK, "--yes", "--cluster")
