@@ -12,9 +12,11 @@ import yaml
 from facts.site import ROOT
 from policies.read import UnreadableInput, parse
 from policies.rules import load
+from tests.support.cluster import LiveCluster
 from tests.support.project import PACK
 from toolchain import build
 from toolchain.engine import Engine
+from toolchain.providers import kubernetes
 
 pytestmark = pytest.mark.engine
 
@@ -46,6 +48,17 @@ if given.get("chart"):
 
     later = pulumi.Output.from_input(pulumi.UNKNOWN)  # as an output is before its resource is made
     Chart("vllm", LocalChartOpts(path=given.get("chart"), values={"host": later}))
+if given.get("remote-chart"):
+    from pathlib import Path
+
+    from pulumi_kubernetes import Provider
+    from pulumi_kubernetes.helm.v4 import Chart
+
+    kubeconfig, uid = Path("kubeconfig").read_text(), Path("uid").read_text()
+    cluster = Provider("cluster", kubeconfig=kubeconfig, cluster_identifier=uid)
+    later = pulumi.Output.from_input(pulumi.UNKNOWN)
+    values, options = {"host": later}, pulumi.ResourceOptions(provider=cluster)
+    Chart("vllm", chart=given.get("remote-chart"), values=values, opts=options)
 '''
 
 
@@ -167,6 +180,18 @@ def test_a_chart_with_an_unknown_input_is_refused(guarded: Guarded) -> None:
     assert done.returncode != 0
     assert "a component without objects" in said(done)
     assert [one["route"] for one in guarded.verdict["findings"]] == ["P15"]
+
+
+@pytest.mark.cluster
+def test_a_chart_that_the_plugin_would_render_is_refused_by_the_kits_own(
+    guarded: Guarded, cluster: LiveCluster
+) -> None:
+    kubernetes.install(guarded.engine.home, Path(sys.executable), ROOT)
+    (guarded.folder / "kubeconfig").write_text(cluster.kubeconfig.read_text())
+    (guarded.folder / "uid").write_text(cluster.uid)
+    done = guarded.run("preview", pack="sovereign", **{"remote-chart": "./chart"})
+    assert done.returncode != 0
+    assert "helm template" in said(done)
 
 
 def test_a_zone_that_is_not_there_is_refused(guarded: Guarded) -> None:
