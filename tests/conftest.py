@@ -1,10 +1,16 @@
 """What all tests share: the real cluster, made once a session, and the order: fast tests first."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.cluster import LiveCluster, shared_cluster
+
+
+def pytest_configure() -> None:
+    # a shell that runs the tests in the background has them ignore Ctrl-C, and what they start inherits that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
