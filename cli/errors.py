@@ -51,6 +51,8 @@ class Interrupted(SovereignError):
 KINDS: dict[tuple[str, str], type[SovereignError]] = {
     ("facts", "SiteError"): BadInput,
     ("facts", "ZoneError"): BadInput,
+    ("facts", "CatalogueError"): BadInput,
+    ("facts", "FlagsError"): BadInput,
     ("policies", "UnreadableInput"): BadInput,
     ("policies", "SiteRuleError"): BadInput,
     ("policies", "TypesError"): BadInput,

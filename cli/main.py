@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli import cluster, down, env, errors, plan, policy, toolchain, up
+from cli import cluster, down, env, errors, plan, policy, size, toolchain, up
 from cli.errors import EXIT_CODES
 
 
@@ -41,6 +41,7 @@ def app(ctx: click.Context, site: Path | None) -> None:
     \b
     sovereign up local                      stand the embedded stack up
     sovereign plan STACK                    what would change, and may it?
+    sovereign size llama-3.3-70b            on which GPUs does it fit?
     sovereign policy eval --zone Z FILE     judge a preview, a state or manifests, in any pipeline
     sovereign policy explain K11            what is refused, why, and how to fix it
     sovereign down local --cluster          take all of it away
@@ -53,6 +54,7 @@ for command in (
     down.command,
     plan.command,
     env.command,
+    size.command,
     policy.group,
     cluster.group,
     toolchain.group,

@@ -51,6 +51,11 @@ class Site:
         return self.folder / "types.yaml"
 
     @property
+    def models_file(self) -> Path:
+        """Models that this site knows besides the kit's."""
+        return self.folder / "models.yaml"
+
+    @property
     def rules_folder(self) -> Path:
         """Rules of this site's own."""
         return self.folder / "rules"
