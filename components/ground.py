@@ -1,9 +1,12 @@
 """The ground: what every platform hands to serving/, and all that serving/ may know of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pulumi import Resource
 from pulumi_kubernetes import Provider
+
+from facts.gpus import Gpu
 
 
 @dataclass(frozen=True)
@@ -15,11 +18,27 @@ class Storage:
 
 
 @dataclass(frozen=True)
+class NodeCache:
+    """A copy of the weights on each node's own disk: encrypted storage there, and its size."""
+
+    storage: Storage
+    size: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Weights:
-    """The PersistentVolume that holds the model's weights already, and its size (a Kubernetes quantity)."""
+    """The PersistentVolume that holds a model's weights already, and how they are known to be the right ones.
+
+    `size` is a Kubernetes quantity, `read_rate` bytes a second that the volume gives. `digest` is that of the
+    signed manifest (`sha256:...`), `public_key` the PEM that its signature is checked with.
+    """
 
     volume: str
     size: str
+    read_rate: int
+    digest: str
+    public_key: str
+    cache: NodeCache | None = None
 
 
 @dataclass(frozen=True)
@@ -39,13 +58,7 @@ class Images:
     vllm: str
     gateway: str
     audit: str
-
-
-@dataclass(frozen=True)
-class Gpus:
-    """The GPUs that there are: the product in the label `nvidia.com/gpu.product`; None: all are one kind."""
-
-    product: str | None = None
+    verifier: str
 
 
 @dataclass(frozen=True)
@@ -53,15 +66,17 @@ class Ground:
     """`provider` points at exactly one cluster, the one whose kube-system namespace has the UID
     `cluster_uid`.
 
-    `made` is what the ground itself made in that cluster: it comes before, and goes after, all that stands on
-    it.
+    `weights`, `gpus` and `gpu_labels` are by a model's name; a label is the value of `nvidia.com/gpu.product`
+    on the nodes meant, and a model without one takes any node that has its GPUs. `made` is what the ground
+    itself made in that cluster: it comes before, and goes after, all that stands on it.
     """
 
     provider: Provider
     cluster_uid: str
     storage: Storage
-    weights: Weights
+    weights: Mapping[str, Weights]
     audit: AuditSink
     images: Images
-    gpus: Gpus
+    gpus: Mapping[str, Gpu]
+    gpu_labels: Mapping[str, str]
     made: tuple[Resource, ...] = ()

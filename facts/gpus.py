@@ -103,9 +103,10 @@ def gpu(name: str) -> Gpu:
     return choose("GPU", name, all_gpus())
 
 
-def of_product(product: str) -> Gpu | None:
-    """The GPU that a node label nvidia.com/gpu.product names; None where the catalogue has none."""
-    return next((gpu for gpu in all_gpus().values() if product in gpu.products), None)
+def gpu_of_product(product: str) -> Gpu:
+    """The whole GPU that a node label nvidia.com/gpu.product names. Raises CatalogueError."""
+    whole = {gpu.products[0]: gpu for gpu in all_gpus().values() if gpu.slice is None}
+    return choose("GPU product", product, whole)
 
 
 def quantization(name: str) -> Quantization:

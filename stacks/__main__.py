@@ -5,7 +5,9 @@ import os
 import pulumi
 
 from components.onprem.kubeconfig import ClusterError
+from components.serving.engine import ArgumentError
 from facts import zones
+from facts.catalogue import CatalogueError
 from facts.site import Site, SiteError
 from policies import program
 from policies.closed_world import TypesError
@@ -23,7 +25,7 @@ def main() -> None:
     custody.check(chosen, site, stack, os.environ)
 
     base = ground.lay(chosen, site, stack)
-    outputs = service.stand_up(chosen, base, secret(AUDIT_KEY), secret(CERTIFICATES))
+    outputs = service.stand_up(chosen, site, base, secret(AUDIT_KEY), secret(CERTIFICATES))
     for name, value in {"zone": zone.name, **outputs}.items():
         pulumi.export(name, value)
 
@@ -43,6 +45,8 @@ def secret(key: str) -> pulumi.Output[str]:
 try:
     main()
 except (
+    ArgumentError,
+    CatalogueError,
     ClusterError,
     SiteError,
     SiteRuleError,

@@ -42,6 +42,18 @@ def ensure(present: Collection[str], settings: Settings) -> dict[str, str]:
     return missing
 
 
+def servers(settings: Settings) -> dict[str, list[str]]:
+    """Who serves, and under which names: a certificate for each."""
+    where = settings.namespaces
+    found = {app: names.part(app) for app in SERVERS}
+    places = {names.GATEWAY: where.gateway, names.AUDIT: where.audit}
+    hosts = {who.name: [who.host(places[app])] for app, who in found.items()}
+    for model in settings.models:
+        who = names.engine(model.name)
+        hosts[who.name] = [who.host(where.serving)]
+    return hosts
+
+
 def certificates(settings: Settings, now: datetime) -> dict[str, object]:
     """An authority and a certificate for each server and client of the service, as PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
@@ -52,11 +64,9 @@ def certificates(settings: Settings, now: datetime) -> dict[str, object]:
         .add_extension(_usage(authority=True), critical=True)
         .sign(key, hashes.SHA256())
     )
-    where = settings.namespaces
-    places = {names.GATEWAY: where.gateway, names.VLLM: where.serving, names.AUDIT: where.audit}
     issued: dict[str, object] = {"ca": _pem(authority)}
-    for app in SERVERS:
-        issued[app] = _issue(app, [names.host(app, places[app])], authority, key, now)
+    for holder, hosts in servers(settings).items():
+        issued[holder] = _issue(holder, hosts, authority, key, now)
     for holder in CLIENTS:
         issued[holder] = _issue(holder, [], authority, key, now)
     return issued

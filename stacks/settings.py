@@ -123,6 +123,8 @@ class Embedded(Part):
     #: the product that the nodes are labelled with
     gpu: LabelValue = "NVIDIA-H100-80GB-HBM3"
     gpus_per_node: Annotated[int, Field(strict=True, ge=1, le=16)] = 8
+    #: failure domains over which the nodes are spread: zone-1, zone-2, ...
+    rooms: Annotated[int, Field(strict=True, ge=1, le=16)] = 3
 
 
 class Images(Part):
@@ -131,27 +133,82 @@ class Images(Part):
     vllm: Image
     gateway: Image
     audit: Image
+    #: verifies the weights before an engine starts (services/weights)
+    verifier: Image
+
+
+class NodeCache(Part):
+    """A copy of the weights on each node's own disk, verified while it is written and at each start."""
+
+    #: an encrypted StorageClass of local disks, and the name of the key that encrypts it
+    storage_class: ObjectName
+    storage_key: Text
+    size: Size
+
+
+class Weights(Part):
+    """Where a model's weights are, and how they are known to be the right ones."""
+
+    #: the PersistentVolume that holds them already; the embedded cluster simulates one
+    volume: ObjectName | None = None
+    size: Size = "80Gi"
+    #: of the signed manifest, as `sovereign weights sign` prints it: any other folder is refused
+    digest: Annotated[
+        str,
+        _form(r"sha256:[0-9a-f]{64}", "a digest is sha256: and 64 hex digits, as `weights sign` prints it"),
+    ]
+    #: MB a second that the volume gives, measured: how long a start may take follows from it
+    read_rate: Annotated[int, Field(strict=True, ge=10, le=100_000)] = 200
+    cache: NodeCache | None = None
 
 
 class Model(Part):
-    """The model and the room that it takes."""
+    """A model, the room that it takes and how it is released."""
 
     #: how requests call it
     name: LabelValue
+    #: what it is, by its name in the catalogue (facts/models.yaml, or a site's own); default: `name`
+    architecture: Text | None = None
+    quantization: Text = "fp8"
     #: its folder on the volume of weights, which is mounted at /models
     path: Annotated[
         str, _form(r"/models/[A-Za-z0-9][A-Za-z0-9._-]*", "the weights are a folder right under /models")
     ]
+    weights: Weights
+    #: the GPU by its catalogue name, such as H100-80; the embedded cluster has its own
+    gpu: Text | None = None
     #: tensor-parallel size: GPUs of one node
     gpus: Literal[1, 2, 4, 8]
     #: tokens of one request, prompt and answer
     max_length: Annotated[int, Field(strict=True, ge=256, le=1_048_576)]
+    #: requests of that length at once, for which there is to be room
+    concurrency: Annotated[int, Field(strict=True, ge=1, le=4096)] = 8
+    #: keys and values: `fp8` or `bf16`; default: fp8 where GPU and quantization suggest it
+    cache: Text | None = None
     replicas: Count = 1
-    #: the PersistentVolume that holds the weights already; the embedded cluster simulates one
-    volume: ObjectName | None = None
-    size: Size = "80Gi"
-    #: on a cluster of one's own with several kinds: nodes with this label nvidia.com/gpu.product
-    gpu: LabelValue | None = None
+    #: engines for which there are GPUs besides, so that a change rolls without missing one
+    spare: Annotated[int, Field(strict=True, ge=0, le=64)] = 0
+    #: over which node label engines are spread: rooms, racks, zones
+    failure_domain: Annotated[
+        str, _form(r"[a-z0-9./-]+/[A-Za-z0-9._-]+", "it is a node label such as topology.kubernetes.io/zone")
+    ] = "topology.kubernetes.io/zone"
+    #: among the models of a cluster: the higher one is scheduled first; none takes a running one's GPUs
+    priority: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] = 1000
+    #: arguments of `vllm serve` besides those that the kit sets; the rules judge them
+    arguments: tuple[
+        Annotated[str, _form(r"--[a-z][\w.-]*(=.*)?", "an argument is --flag or --flag=value")], ...
+    ] = ()
+
+    @property
+    def object_name(self) -> str:
+        """What the model is called where only a-z, 0-9 and '-' are allowed."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+
+
+def _some(models: tuple[Model, ...]) -> tuple[Model, ...]:
+    if not models:
+        raise ValueError("name at least 1 model")
+    return models
 
 
 class Namespaces(Part):
@@ -186,7 +243,15 @@ class Settings(Part):
     cluster: Cluster
     embedded: Embedded | None = None
     images: Images
-    model: Model
+    models: Annotated[tuple[Model, ...], AfterValidator(_some)]
+    #: the public half, in PEM, of the ed25519 key that the site signs weights with
+    weights_key: Annotated[
+        str,
+        _form(
+            r"-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=\n]{50,100}\n-----END PUBLIC KEY-----\n?",
+            "it is a public key in PEM, as `openssl pkey -pubout` writes it, under `weightsKey: |`",
+        ),
+    ]
     namespaces: Namespaces = Namespaces()
     #: networks whose hosts may call the gateway
     clients: tuple[Network, ...] = ()
@@ -203,6 +268,11 @@ class Settings(Part):
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         faults = list(self._embedded_faults() if self.cluster.embedded else self._own_cluster_faults())
+        names = [model.object_name for model in self.models]
+        if len(set(names)) < len(names) or not all(names) or any(len(name) > 50 for name in names):
+            faults.append(
+                "models: each name is its own, also in lower case with '-' for all else, 50 at most"
+            )
         if faults:
             raise ValueError("\n".join(f"{fault}." for fault in faults))
         return self
@@ -210,13 +280,16 @@ class Settings(Part):
     def _embedded_faults(self) -> Iterator[str]:
         if self.embedded is None:
             yield "embedded: is missing: with cluster.kubeconfig: embedded, say which nodes to simulate"
-        elif self.model.gpus > self.embedded.gpus_per_node:
-            yield "model.gpus: an engine's GPUs are of one node: no more than embedded.gpusPerNode"
+        elif self.embedded.gpus_per_node < max(model.gpus for model in self.models):
+            yield "models.gpus: an engine's GPUs are of one node: no more than embedded.gpusPerNode"
         for key, value in (
             ("cluster.context", self.cluster.context),
             ("cluster.uid", self.cluster.uid),
-            ("model.gpu", self.model.gpu),
-            ("model.volume", self.model.volume),
+            *((f"models.{place}.gpu", model.gpu) for place, model in enumerate(self.models)),
+            *(
+                (f"models.{place}.weights.volume", one.weights.volume)
+                for place, one in enumerate(self.models)
+            ),
             ("storageClass", self.storage_class),
             ("storageKey", self.storage_key),
         ):
@@ -230,13 +303,25 @@ class Settings(Part):
             ("cluster.context", self.cluster.context, "name the kubeconfig's context"),
             ("storageClass", self.storage_class, "name an encrypted StorageClass of the cluster"),
             ("storageKey", self.storage_key, "name the key that encrypts that StorageClass"),
-            ("model.volume", self.model.volume, "name the PersistentVolume that holds the weights"),
+            *self._of_models("gpu", "name the GPU, such as H100-80: `sovereign size` lists them"),
+            *self._of_models("weights.volume", "name the PersistentVolume that holds the weights"),
         ):
             if value is None:
                 yield f"{key}: is missing: {advice}"
         for key, image in self.images.model_dump().items():
             if len(set(image.rpartition(":")[2])) == 1:
                 yield f"images.{key}: its digest is a placeholder: give the digest of an image that exists"
+        for place, model in enumerate(self.models):
+            if len(set(model.weights.digest.rpartition(":")[2])) == 1:
+                yield f"models.{place}.weights.digest: is a placeholder: give what `weights sign` printed"
+
+    def _of_models(self, field: str, advice: str) -> Iterator[tuple[str, str | None, str]]:
+        """A field of each model as (key, value, advice)."""
+        for place, model in enumerate(self.models):
+            value: Any = model
+            for step in field.split("."):
+                value = getattr(value, step)
+            yield f"models.{place}.{field}", value, advice
 
 
 def load(stack_file: Path) -> Settings:
@@ -319,13 +404,15 @@ def _model_at(place: tuple[int | str, ...]) -> type[BaseModel]:
     for step in place:
         for field in model.model_fields.values():
             if field.alias == step:
-                inner = [
-                    kind
-                    for kind in (field.annotation, *get_args(field.annotation))
-                    if isinstance(kind, type) and issubclass(kind, BaseModel)
-                ]
-                model = inner[0] if inner else model
+                model = next(_models_in(field.annotation), model)
     return model
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
 
 
 def _aliases(model: type[BaseModel]) -> list[str]:

@@ -5,6 +5,8 @@ scheduled. Nothing is stored, hence nothing is encrypted: the label says so, and
 otherwise.
 """
 
+from collections.abc import Mapping
+
 from pulumi import ComponentResource, Resource, ResourceOptions
 from pulumi_kubernetes import Provider
 from pulumi_kubernetes.core.v1 import (
@@ -16,8 +18,9 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_kubernetes.storage.v1 import StorageClass
 
+from components.serving.names import slug
+
 CLASS = "simulated"
-WEIGHTS = "simulated-model-weights"
 KEY = "none: simulated, nothing is stored"
 
 _DRIVER = "simulated.sovereign.internal"
@@ -25,20 +28,21 @@ _LABELS = {"llm.kit/simulated": "true", "app.kubernetes.io/part-of": "sovereign"
 
 
 class SimulatedStorage(ComponentResource):
-    """A StorageClass without a provisioner behind it, a volume of weights and one of audit records."""
+    """A StorageClass without a provisioner behind it, volumes of weights and one of audit records."""
 
     made: tuple[Resource, ...]
 
     def __init__(
         self,
         name: str,
-        weights_size: str,
+        weights: Mapping[str, str],
         records_size: str,
         records_claim: tuple[str, str],
         provider: Provider,
         opts: ResourceOptions | None = None,
     ) -> None:
-        """`records_claim`: namespace and name of the claim that the volume of records is kept for."""
+        """`weights`: the size of each model's volume, by the model's name. `records_claim`: namespace and
+        name of the claim that the volume of records is kept for."""
         super().__init__("sovereign:index:SimulatedStorage", name, None, opts)
         options = ResourceOptions(parent=self, provider=provider)
         storage_class = StorageClass(
@@ -53,7 +57,10 @@ class SimulatedStorage(ComponentResource):
         volumes = ResourceOptions(parent=self, provider=provider, depends_on=[storage_class])
         self.made = (
             storage_class,
-            _volume(WEIGHTS, WEIGHTS, weights_size, "ReadOnlyMany", None, volumes),
+            *(
+                _volume(volume_of(model), volume_of(model), size, "ReadOnlyMany", None, volumes)
+                for model, size in weights.items()
+            ),
             _volume(
                 "simulated-audit-records",
                 # the claim's own: bound to one claim for good, it couldn't go while that claim is there
@@ -65,6 +72,11 @@ class SimulatedStorage(ComponentResource):
             ),
         )
         self.register_outputs({})
+
+
+def volume_of(model: str) -> str:
+    """The simulated volume of a model's weights."""
+    return f"simulated-weights-{slug(model)}"
 
 
 def _volume(

@@ -32,11 +32,11 @@ class AuditService(ComponentResource):
         self, name: str, place: Place, keys: Keys, ground: Ground, opts: ResourceOptions | None = None
     ) -> None:
         super().__init__("sovereign:index:AuditService", name, None, opts)
-        app = names.AUDIT
-        self.url = names.url(app, place.name)
-        account = service_account(app, place, self)
+        who = names.part(names.AUDIT)
+        self.url = who.url(place.name)
+        account = service_account(who, place, self)
         self.records = claim(
-            app,
+            who,
             place,
             RECORDS,
             access="ReadWriteOncePod",
@@ -45,7 +45,7 @@ class AuditService(ComponentResource):
             parent=self,
         )
         workload = Workload(
-            app=app,
+            who=who,
             image=ground.images.audit,
             args=[
                 f"--port={names.HTTPS}",
@@ -62,13 +62,13 @@ class AuditService(ComponentResource):
             secrets={"/tls": keys.audit.name, "/chain-key": keys.chain.name},
             claims={"/records": RECORDS},
         )
-        self.service = service(app, place, metrics=True, parent=self)
+        self.service = service(who, place, metrics=True, parent=self)
         self.stateful_set = StatefulSet(
-            f"{place.name}/{app}",
-            metadata=metadata(app, place),
+            f"{place.name}/{who.name}",
+            metadata=metadata(who, place),
             spec=StatefulSetSpecArgs(
                 replicas=1,
-                service_name=app,
+                service_name=who.name,
                 revision_history_limit=3,
                 selector=workload.selector,
                 template=workload.template(),
@@ -77,5 +77,5 @@ class AuditService(ComponentResource):
                 self, after=[account, self.records, self.service, keys.audit.secret, keys.chain.secret]
             ),
         )
-        self.budget = disruption_budget(app, place, self)
+        self.budget = disruption_budget(who, place, self)
         self.register_outputs({})

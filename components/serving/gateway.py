@@ -3,6 +3,8 @@
 Its program is told everything by these arguments; without the audit service it lets nothing through.
 """
 
+from collections.abc import Mapping
+
 from pulumi import ComponentResource, ResourceOptions
 from pulumi_kubernetes.apps.v1 import (
     Deployment,
@@ -18,7 +20,6 @@ from components.serving import names
 from components.serving.audit import AuditService
 from components.serving.isolation import Place
 from components.serving.keys import Keys
-from components.serving.vllm import Model, VllmServer
 from components.serving.workload import Workload, disruption_budget, metadata, service, service_account
 
 #: two, so that a drain or a new release leaves one
@@ -26,7 +27,7 @@ _REPLICAS = 2
 
 
 class Gateway(ComponentResource):
-    """The gateway in front of one model server and one audit service."""
+    """The gateway in front of the models and the audit service."""
 
     deployment: Deployment
     service: Service
@@ -36,26 +37,25 @@ class Gateway(ComponentResource):
     def __init__(
         self,
         name: str,
-        model: Model,
-        vllm: VllmServer,
+        models: Mapping[str, str],
         audit: AuditService,
         place: Place,
         keys: Keys,
         ground: Ground,
         opts: ResourceOptions | None = None,
     ) -> None:
+        """`models`: what requests may ask for, and where its engines are called."""
         super().__init__("sovereign:index:Gateway", name, None, opts)
-        app = names.GATEWAY
-        self.url = names.url(app, place.name)
-        account = service_account(app, place, self)
+        who = names.part(names.GATEWAY)
+        self.url = who.url(place.name)
+        account = service_account(who, place, self)
         workload = Workload(
-            app=app,
+            who=who,
             image=ground.images.gateway,
             args=[
                 f"--port={names.HTTPS}",
                 f"--metrics-port={names.METRICS}",
-                f"--model={model.name}",
-                f"--upstream={vllm.url}",
+                *(f"--model={model}={url}" for model, url in sorted(models.items())),
                 f"--audit={audit.url}",
                 "--tls=/tls",
                 "--client-tls=/client-tls",
@@ -72,8 +72,8 @@ class Gateway(ComponentResource):
             },
         )
         self.deployment = Deployment(
-            f"{place.name}/{app}",
-            metadata=metadata(app, place),
+            f"{place.name}/{who.name}",
+            metadata=metadata(who, place),
             spec=DeploymentSpecArgs(
                 replicas=_REPLICAS,
                 strategy=DeploymentStrategyArgs(
@@ -92,6 +92,6 @@ class Gateway(ComponentResource):
                 ],
             ),
         )
-        self.service = service(app, place, metrics=True, parent=self)
-        self.budget = disruption_budget(app, place, self)
+        self.service = service(who, place, metrics=True, parent=self)
+        self.budget = disruption_budget(who, place, self)
         self.register_outputs({})

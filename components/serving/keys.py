@@ -8,7 +8,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pulumi import ComponentResource, Output, ResourceOptions, RunError
@@ -16,10 +16,11 @@ from pulumi_kubernetes.core.v1 import Secret
 
 from components.serving import names
 from components.serving.isolation import Isolation, Place
+from components.serving.names import Identity
 from components.serving.workload import metadata
 
 #: the certificates that the service needs: who holds one, and what for
-SERVERS = (names.VLLM, names.GATEWAY, names.AUDIT)
+SERVERS = (names.GATEWAY, names.AUDIT)
 CLIENTS = (f"{names.GATEWAY}-client",)
 
 #: bytes of entropy that the audit key has at least
@@ -39,7 +40,8 @@ class Keys(ComponentResource):
     chain.
     """
 
-    vllm: Sealed
+    #: by a model's name
+    engines: Mapping[str, Sealed]
     gateway: Sealed
     gateway_client: Sealed
     audit: Sealed
@@ -53,31 +55,37 @@ class Keys(ComponentResource):
         name: str,
         audit_key: Output[str],
         certificates: Output[str],
+        models: Sequence[str],
         isolation: Isolation,
         opts: ResourceOptions | None = None,
     ) -> None:
         """`audit_key`: 32 bytes, base64. `certificates`: JSON {"ca": PEM, HOLDER: {"certificate", "key"}}."""
         super().__init__("sovereign:index:Keys", name, None, opts)
-        self.vllm = self._certificate(names.VLLM, names.VLLM, isolation.serving, certificates)
-        self.gateway = self._certificate(names.GATEWAY, names.GATEWAY, isolation.gateway, certificates)
-        self.gateway_client = self._certificate(CLIENTS[0], names.GATEWAY, isolation.gateway, certificates)
-        self.audit = self._certificate(names.AUDIT, names.AUDIT, isolation.audit, certificates)
-        self.prompt = self._derived("prompt-key", names.GATEWAY, isolation.gateway, audit_key)
-        self.chain = self._derived("chain-key", names.AUDIT, isolation.audit, audit_key)
+        gateway, audit = names.part(names.GATEWAY), names.part(names.AUDIT)
+        engines = {model: names.engine(model) for model in models}
+        self.engines = {
+            model: self._certificate(who.name, who, isolation.serving, certificates)
+            for model, who in engines.items()
+        }
+        self.gateway = self._certificate(gateway.name, gateway, isolation.gateway, certificates)
+        self.gateway_client = self._certificate(CLIENTS[0], gateway, isolation.gateway, certificates)
+        self.audit = self._certificate(audit.name, audit, isolation.audit, certificates)
+        self.prompt = self._derived("prompt-key", gateway, isolation.gateway, audit_key)
+        self.chain = self._derived("chain-key", audit, isolation.audit, audit_key)
         self.register_outputs({})
 
-    def _certificate(self, holder: str, app: str, place: Place, certificates: Output[str]) -> Sealed:
+    def _certificate(self, holder: str, who: Identity, place: Place, certificates: Output[str]) -> Sealed:
         return self._seal(
-            f"{holder}-tls", app, place, "kubernetes.io/tls", certificates, lambda text: _pems(text, holder)
+            f"{holder}-tls", who, place, "kubernetes.io/tls", certificates, lambda text: _pems(text, holder)
         )
 
-    def _derived(self, name: str, app: str, place: Place, audit_key: Output[str]) -> Sealed:
-        return self._seal(name, app, place, "Opaque", audit_key, lambda key: {"key": _derive(key, name)})
+    def _derived(self, name: str, who: Identity, place: Place, audit_key: Output[str]) -> Sealed:
+        return self._seal(name, who, place, "Opaque", audit_key, lambda key: {"key": _derive(key, name)})
 
     def _seal(
         self,
         name: str,
-        app: str,
+        who: Identity,
         place: Place,
         kind: str,
         source: Output[str],
@@ -89,7 +97,7 @@ class Keys(ComponentResource):
         sealed: Output[str] = Output.secret(source)
         secret = Secret(
             f"{place.name}/{name}",
-            metadata=metadata(app, place, name),
+            metadata=metadata(who, place, name),
             type=kind,
             data=sealed.apply(encode),
             opts=place.options(self),

@@ -1,5 +1,8 @@
 """What the parts are called and where they listen, said once, so that policies and workloads agree."""
 
+import re
+from dataclasses import dataclass
+
 GATEWAY = "llm-gateway"
 VLLM = "vllm-server"
 AUDIT = "llm-audit"
@@ -15,17 +18,52 @@ DNS_LABELS = {"k8s-app": "kube-dns"}
 #: Prometheus, as its operator labels it
 PROMETHEUS_LABELS = {"app.kubernetes.io/name": "prometheus"}
 
-
-def labels(app: str) -> dict[str, str]:
-    """The labels of a part's objects and pods."""
-    return {"app": app, "app.kubernetes.io/name": app, "app.kubernetes.io/part-of": "sovereign"}
+#: which model an engine's objects and pods belong to
+MODEL_LABEL = "llm.kit/model"
 
 
-def host(app: str, namespace: str) -> str:
-    """The DNS name of a part's Service in the cluster."""
-    return f"{app}.{namespace}.svc.cluster.local"
+@dataclass(frozen=True)
+class Identity:
+    """A workload: the `app` that policies know, the name of its objects, the model where it serves one."""
+
+    app: str
+    name: str
+    model: str | None = None
+
+    @property
+    def selector(self) -> dict[str, str]:
+        """The labels by which its pods are found."""
+        return {"app": self.app, **({MODEL_LABEL: self.model} if self.model else {})}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of its objects and pods."""
+        return {
+            **self.selector,
+            "app.kubernetes.io/name": self.app,
+            "app.kubernetes.io/part-of": "sovereign",
+        }
+
+    def host(self, namespace: str) -> str:
+        """The DNS name of its Service in the cluster."""
+        return f"{self.name}.{namespace}.svc.cluster.local"
+
+    def url(self, namespace: str) -> str:
+        """Where its Service is called."""
+        return f"https://{self.host(namespace)}:{HTTPS}"
 
 
-def url(app: str, namespace: str) -> str:
-    """Where a part's Service is called."""
-    return f"https://{host(app, namespace)}:{HTTPS}"
+def part(app: str) -> Identity:
+    """The gateway or the audit service: there is one."""
+    return Identity(app, app)
+
+
+def engine(model: str) -> Identity:
+    """The engines of a model. Objects take lower case and '-' only, so two models may collide: see
+    settings.py."""
+    return Identity(VLLM, f"vllm-{slug(model)}", model)
+
+
+def slug(model: str) -> str:
+    """A model's name as a part of an object's name."""
+    return re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")

@@ -10,9 +10,11 @@ from pulumi import ComponentResource, ResourceOptions
 from pulumi_kubernetes.rbac.v1 import PolicyRuleArgs, Role, RoleBinding, RoleRefArgs, SubjectArgs
 
 from components.serving.isolation import Isolation
+from components.serving.names import Identity
 from components.serving.workload import metadata
 
 _NAME = "observer"
+_WHO = Identity(_NAME, _NAME)
 _LOOK = ["get", "list", "watch"]
 _VISIBLE = {
     "": ["events", "persistentvolumeclaims", "pods", "serviceaccounts", "services"],
@@ -32,7 +34,7 @@ class Observers(ComponentResource):
         for place in (isolation.gateway, isolation.serving, isolation.audit):
             role = Role(
                 f"{place.name}/{_NAME}",
-                metadata=metadata(_NAME, place),
+                metadata=metadata(_WHO, place),
                 rules=[
                     PolicyRuleArgs(api_groups=[group], resources=kinds, verbs=_LOOK)
                     for group, kinds in _VISIBLE.items()
@@ -43,7 +45,7 @@ class Observers(ComponentResource):
                 continue
             RoleBinding(
                 f"{place.name}/{_NAME}",
-                metadata=metadata(_NAME, place),
+                metadata=metadata(_WHO, place),
                 role_ref=RoleRefArgs(api_group="rbac.authorization.k8s.io", kind="Role", name=_NAME),
                 subjects=[
                     SubjectArgs(kind="Group", name=group, api_group="rbac.authorization.k8s.io")

@@ -1,67 +1,108 @@
-"""vLLM server: tensor-parallel engines behind one Service.
+"""vLLM server: the engines of one model behind one Service, and weights that are verified before they start.
 
 Nothing but the gateway reaches it, with a client certificate, and it reaches nothing (isolation.py). The
-weights are on a volume that it can't write. Names of flags and variables are those of vLLM 0.33.
+weights are on a volume that it can't write; an init container reads every byte of them first, and without
+the signature that the site gave there is no start.
 """
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pulumi import ComponentResource, ResourceOptions
-from pulumi_kubernetes.apps.v1 import Deployment, DeploymentSpecArgs, DeploymentStrategyArgs
-from pulumi_kubernetes.core.v1 import PersistentVolumeClaim, Service
+from pulumi_kubernetes.apps.v1 import (
+    Deployment,
+    DeploymentSpecArgs,
+    DeploymentStrategyArgs,
+    RollingUpdateDeploymentArgs,
+)
+from pulumi_kubernetes.core.v1 import (
+    ConfigMap,
+    PersistentVolumeClaim,
+    ResourceQuota,
+    ResourceQuotaSpecArgs,
+    ScopedResourceSelectorRequirementArgs,
+    ScopeSelectorArgs,
+    Service,
+)
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
+from pulumi_kubernetes.scheduling.v1 import PriorityClass
 
-from components.ground import Ground
-from components.serving import names
+from components.ground import Ground, Weights
+from components.serving import engine, names
+from components.serving.engine import EngineArguments
 from components.serving.isolation import Place
 from components.serving.keys import Keys
-from components.serving.workload import Workload, claim, disruption_budget, metadata, service, service_account
+from components.serving.workload import (
+    Preparation,
+    Workload,
+    claim,
+    disruption_budget,
+    metadata,
+    service,
+    service_account,
+)
+from facts import budgets, sizing
+from facts.sizing import Demand, Fit
 
-#: seconds that loading 70 billion parameters from a slow volume and compiling may take
-_READY_WITHIN = 1800
 #: seconds that requests in flight get to finish
 _DRAIN = 60
-
-_WEIGHTS = "model-weights"
-
-_ENVIRONMENT = {
-    # no hub, no telemetry, no agents: each of them only off where it is exactly "1"
-    "HF_HUB_OFFLINE": "1",
-    "TRANSFORMERS_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_DO_NOT_TRACK": "1",
-    "DO_NOT_TRACK": "1",
-    "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0",
-    # DEBUG would log prompts
-    "VLLM_LOGGING_LEVEL": "INFO",
-    "VLLM_ENGINE_READY_TIMEOUT_S": str(_READY_WITHIN),
-    # the root file system is read-only and the user has no home
-    "HOME": "/cache",
-    "USER": "vllm",
-    "VLLM_CACHE_ROOT": "/cache/vllm",
-    "TORCHINDUCTOR_CACHE_DIR": "/cache/inductor",
-    "TRITON_CACHE_DIR": "/cache/triton",
-    # left to itself, vLLM opens a socket towards a public address to learn its own
-    "VLLM_HOST_IP": "127.0.0.1",
-}
+#: GiB of shared memory for each rank: NCCL and the queues between the processes of an engine
+_SHARED_MEMORY = 2
+#: requests in one batch at least; more of them share the same cache
+_SEQUENCES = 64
+#: GiB of main memory that an engine takes besides what it shares
+_MEMORY = 32
+_KEY = "weights-key"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Model:
-    """What is served: its name in requests, its folder on the volume of weights (mounted at /models), how
-    many GPUs of one node an engine takes, tokens of one request at most, and how many engines there are.
+    """What is served: its `name` in requests, its folder `path` on the volume of weights (mounted at
+    /models), the `demand` it is sized for on `gpus` of one node, and how many engines there are.
+
+    `spare`: engines for which there are GPUs besides, while a release rolls. `failure_domain`: the node label
+    over whose values engines are spread. `arguments`: of the site's own.
     """
 
     name: str
     path: str
+    demand: Demand
     gpus: int
-    max_length: int
     replicas: int = 1
+    spare: int = 0
+    priority: int = 1000
+    failure_domain: str = "topology.kubernetes.io/zone"
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> names.Identity:
+        return names.engine(self.name)
+
+    @property
+    def weights_bytes(self) -> int:
+        return int(sizing.weights(self.demand.model, self.demand.quantization))
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """Seconds: to verify the weights, to become ready after that, to drain."""
+
+    verify: int
+    ready: int
+    drain: int = _DRAIN
+
+    @staticmethod
+    def of(model: Model, weights: Weights) -> "Budgets":
+        return Budgets(
+            verify=budgets.read_seconds(model.weights_bytes, weights.read_rate),
+            ready=budgets.ready_seconds(model.weights_bytes, weights.read_rate),
+        )
 
 
 class VllmServer(ComponentResource):
-    """The model server and the claim on its weights."""
+    """The engines of one model, the claim on its weights, its share of the GPUs."""
 
     weights: PersistentVolumeClaim
     deployment: Deployment
@@ -78,79 +119,186 @@ class VllmServer(ComponentResource):
         ground: Ground,
         opts: ResourceOptions | None = None,
     ) -> None:
+        """Raises ArgumentError for an argument that the kit sets itself."""
         super().__init__("sovereign:index:VllmServer", name, None, opts)
-        app = names.VLLM
-        self.url = names.url(app, place.name)
-        account = service_account(app, place, self)
+        who, weights = model.identity, ground.weights[model.name]
+        fit = sizing.fit(model.demand, ground.gpus[model.name], model.gpus)
+        within = Budgets.of(model, weights)
+        self.url = who.url(place.name)
+        account = service_account(who, place, self)
+        volume = f"weights-{names.slug(model.name)}"
         self.weights = claim(
-            app,
+            who,
             place,
-            _WEIGHTS,
+            volume,
             access="ReadOnlyMany",
-            size=ground.weights.size,
+            size=weights.size,
             storage=ground.storage,
-            volume=ground.weights.volume,
+            volume=weights.volume,
             parent=self,
         )
+        key = ConfigMap(
+            f"{place.name}/{volume}-key",
+            metadata=metadata(who, place, f"{volume}-key"),
+            data={"key.pem": weights.public_key},
+            opts=place.options(self),
+        )
+        priority = self._priority(model, place)
+        quota = self._quota(model, fit, place, priority)
+        cached = weights.cache is not None
         workload = Workload(
-            app=app,
+            who=who,
             image=ground.images.vllm,
             command=["vllm", "serve"],
-            args=_arguments(model),
-            environment=_ENVIRONMENT,
+            args=EngineArguments(
+                path=model.path,
+                served_name=model.name,
+                tensor_parallel=model.gpus,
+                max_length=model.demand.context,
+                max_sequences=max(_SEQUENCES, model.demand.concurrency),
+                cache=fit.cache.name,
+                port=names.HTTPS,
+                drain=within.drain,
+                own=model.arguments,
+            ).render(),
+            environment=engine.environment(within.ready),
             cpu="8",
-            memory_limit="96Gi",
+            memory_limit=f"{_MEMORY + _SHARED_MEMORY * model.gpus}Gi",
             gpus=model.gpus,
-            gpu_product=ground.gpus.product,
-            start_within=_READY_WITHIN,
-            drain_within=_DRAIN,
+            gpu_resource=fit.gpu.resource,
+            gpu_product=ground.gpu_labels.get(model.name),
+            spread=model.failure_domain,
+            priority_class=f"{place.name}-{who.name}",
+            annotations=_said(model, fit, weights),
+            start_within=within.ready,
+            drain_within=within.drain,
             metrics=False,
-            secrets={"/tls": keys.vllm.name},
-            claims={"/models": _WEIGHTS},
+            secrets={"/tls": keys.engines[model.name].name},
+            claims={"/models-source" if cached else "/models": volume},
             claims_read_only=True,
+            caches={"/models": weights.cache} if weights.cache is not None else {},
+            config_maps={"/weights-key": f"{volume}-key"},
             scratch={"/tmp": "1Gi", "/cache": "20Gi"},
-            memory={"/dev/shm": f"{2 * model.gpus}Gi"},
+            memory={"/dev/shm": f"{_SHARED_MEMORY * model.gpus}Gi"},
+            prepare=_verification(model, weights, ground),
         )
         self.deployment = Deployment(
-            f"{place.name}/{app}",
-            metadata=metadata(app, place),
+            f"{place.name}/{who.name}",
+            metadata=metadata(who, place),
             spec=DeploymentSpecArgs(
                 replicas=model.replicas,
-                # a second engine beside the first would wait for GPUs that the first one holds
-                strategy=DeploymentStrategyArgs(type="Recreate"),
-                progress_deadline_seconds=_READY_WITHIN + 600,
+                strategy=_strategy(model),
+                progress_deadline_seconds=within.verify * 2 + within.ready + 600,
                 revision_history_limit=3,
                 selector=workload.selector,
                 template=workload.template(),
             ),
-            opts=place.options(self, after=[account, self.weights, keys.vllm.secret]),
+            opts=place.options(
+                self, after=[account, self.weights, key, priority, quota, keys.engines[model.name].secret]
+            ),
         )
-        self.service = service(app, place, metrics=False, parent=self)
-        self.budget = disruption_budget(app, place, self)
+        self.service = service(who, place, metrics=False, parent=self)
+        self.budget = disruption_budget(who, place, self)
         self.register_outputs({})
 
+    def _priority(self, model: Model, place: Place) -> PriorityClass:
+        """A class of its own: the quota counts the pods that have it."""
+        name = f"{place.name}-{model.identity.name}"
+        return PriorityClass(
+            name,
+            metadata=ObjectMetaArgs(name=name, labels=model.identity.labels),
+            value=model.priority,
+            global_default=False,
+            preemption_policy="Never",
+            description=f"Engines of {model.name}. They wait for GPUs and take none from others.",
+            opts=place.options(self),
+        )
 
-def _arguments(model: Model) -> list[str]:
-    return [
-        model.path,
-        f"--tokenizer={model.path}",
-        f"--served-model-name={model.name}",
-        f"--tensor-parallel-size={model.gpus}",
-        f"--max-model-len={model.max_length}",
-        "--load-format=safetensors",
-        # a request may name an image by its URL, and vLLM would fetch it: allowed from a name that nobody has
-        "--allowed-media-domains=none.invalid",
-        "--enable-prefix-caching",
-        "--prefix-caching-hash-algo=sha256_cbor",
-        f"--port={names.HTTPS}",
-        "--ssl-certfile=/tls/tls.crt",
-        "--ssl-keyfile=/tls/tls.key",
-        "--ssl-ca-certs=/tls/ca.crt",
-        "--ssl-cert-reqs=2",
-        "--enable-ssl-refresh",
-        "--no-enable-log-requests",
-        "--disable-fastapi-docs",
-        "--fingerprint-mode=none",
-        "--enable-request-id-headers",
-        f"--shutdown-timeout={_DRAIN}",
-    ]
+    def _quota(self, model: Model, fit: Fit, place: Place, priority: PriorityClass) -> ResourceQuota:
+        """As many engines as are meant, whoever asks for more. Half as many again may be there while a failed
+        room's pods hang in their end: else the quota would keep their successors away."""
+        engines = model.replicas + max(model.spare, math.ceil(model.replicas / 2))
+        name = model.identity.name
+        return ResourceQuota(
+            f"{place.name}/{name}",
+            metadata=metadata(model.identity, place),
+            spec=ResourceQuotaSpecArgs(
+                hard={f"requests.{fit.gpu.resource}": str(engines * model.gpus), "pods": str(engines)},
+                scope_selector=ScopeSelectorArgs(
+                    match_expressions=[
+                        ScopedResourceSelectorRequirementArgs(
+                            scope_name="PriorityClass", operator="In", values=[f"{place.name}-{name}"]
+                        )
+                    ]
+                ),
+            ),
+            opts=place.options(self, after=[priority]),
+        )
+
+
+def downtime(model: Model, weights: Weights) -> str:
+    """What a change of the model costs its users, in a sentence."""
+    within = Budgets.of(model, weights)
+    minutes = -(-(within.verify + within.ready) // 60)
+    if model.spare:
+        return "A change rolls over spare GPUs: no engine is missed."
+    if model.replicas > 1:
+        return (
+            f"A change takes one engine of {model.replicas} away at a time, for up to {minutes} minutes each"
+            ": there are no spare GPUs."
+        )
+    return (
+        f"A change stops the only engine for up to {minutes} minutes, and no request is answered meanwhile: "
+        "there are no spare GPUs."
+    )
+
+
+def _said(model: Model, fit: Fit, weights: Weights) -> Mapping[str, str]:
+    """What the pod says of itself: the rules hold its arguments, probes and GPUs against this."""
+    return {
+        "llm.kit/engine-version": engine.VERSION,
+        "llm.kit/architecture": model.demand.model.name,
+        "llm.kit/quantization": model.demand.quantization.name,
+        "llm.kit/gpu": fit.gpu.name,
+        "llm.kit/concurrency": str(model.demand.concurrency),
+        "llm.kit/cache": fit.cache.name,
+        "llm.kit/weights-bytes": str(model.weights_bytes),
+        "llm.kit/weights-digest": weights.digest,
+        "llm.kit/read-rate": str(weights.read_rate),
+        "llm.kit/change": downtime(model, weights),
+    }
+
+
+def _verification(model: Model, weights: Weights, ground: Ground) -> Preparation:
+    """The init container that reads every byte, and copies to the node's disk where a cache is asked for."""
+    folder = model.path.removeprefix("/models/")
+    source = f"/models-source/{folder}" if weights.cache is not None else model.path
+    copy = [f"--copy-to={model.path}"] if weights.cache is not None else []
+    return Preparation(
+        name="verify-weights",
+        image=ground.images.verifier,
+        command=["python", "-m", "services.weights"],
+        args=[
+            "verify",
+            source,
+            "--key=/weights-key/key.pem",
+            f"--digest={weights.digest.removeprefix('sha256:')}",
+            f"--model={model.name}",
+            *copy,
+        ],
+        cpu="4",
+        memory="1Gi",
+    )
+
+
+def _strategy(model: Model) -> DeploymentStrategyArgs:
+    """Without spare GPUs a new engine can't start beside an old one: it would wait for GPUs that the other
+    holds."""
+    if model.replicas == 1 and not model.spare:
+        return DeploymentStrategyArgs(type="Recreate")
+    return DeploymentStrategyArgs(
+        type="RollingUpdate",
+        rolling_update=RollingUpdateDeploymentArgs(
+            max_unavailable=0 if model.spare else 1, max_surge=model.spare
+        ),
+    )

@@ -120,6 +120,8 @@ class Trial:
         data = yaml.safe_load((ROOT / "stacks" / "Pulumi.local.yaml").read_text(encoding="utf-8"))
         settings = data["config"]["sovereign:settings"]
         settings["state"]["backend"] = f"file://.sovereign/stacks/{stack}/state"
+        for key, value in changes.pop("model", {}).items():
+            settings["models"][0][key] = value
         for key, value in changes.items():
             settings[key] = {**settings.get(key, {}), **value} if isinstance(value, dict) else value
         text = yaml.safe_dump(data, sort_keys=False)
@@ -144,7 +146,11 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
 def test_from_nothing_to_ready(trial: Trial) -> None:
     summary = trial.json("up", STACK)
     assert summary["changes"]["create"] > 20
-    assert {item["name"] for item in summary["workloads"]} >= {"vllm-server", "llm-gateway", "llm-audit"}
+    assert {item["name"] for item in summary["workloads"]} >= {
+        "vllm-llama-3-3-70b",
+        "llm-gateway",
+        "llm-audit",
+    }
     assert all(item["ready"] == item["wanted"] > 0 for item in summary["workloads"])
     assert summary["outputs"]["zone"] == "local"
 
@@ -183,7 +189,7 @@ def test_drift_is_seen_by_refresh(trial: Trial) -> None:
         if line.startswith("{") and "resOutputsEvent" in (event := json.loads(line))
         if event["resOutputsEvent"]["metadata"].get("op") == "update"
     }
-    assert changed >= {"llm-serving/vllm-server", "llm-audit/llm-audit"}, seen.stdout
+    assert changed >= {"llm-serving/vllm-llama-3-3-70b", "llm-audit/llm-audit"}, seen.stdout
 
 
 def test_an_object_of_another_hand_is_imported(trial: Trial) -> None:
@@ -203,14 +209,14 @@ def test_a_change_updates_replaces_and_deletes_exactly_what_differs(trial: Trial
     assert plan["resources"] > 20
     planned = {(change["op"], output.resource_name(change["urn"])) for change in plan["changes"]}
     assert planned == {
-        ("update", 'Deployment "llm-serving/vllm-server"'),
+        ("update", 'Deployment "llm-serving/vllm-llama-3-3-70b"'),
         ("update", 'NetworkPolicy "llm-serving/vllm-server"'),  # drifted
         ("replace", 'StatefulSet "llm-audit/llm-audit"'),  # drifted, in an immutable field
         ("delete", 'ConfigMap "notes"'),  # imported, and not in the program
     }
     changes = trial.json("up", STACK)["changes"]
     assert (changes["update"], changes["replace"], changes["delete"]) == (2, 1, 1)
-    assert "16384" in json.dumps(trial.get("deployment", "vllm-server", "llm-serving")["spec"])
+    assert "16384" in json.dumps(trial.get("deployment", "vllm-llama-3-3-70b", "llm-serving")["spec"])
     assert {} not in trial.get("networkpolicy", "vllm-server", "llm-serving")["spec"]["ingress"]
     assert trial.get("statefulset", "llm-audit", "llm-audit")["spec"]["serviceName"] == "llm-audit"
     assert trial.kubectl("get", "configmap", "notes", "-n", "llm-serving", "--ignore-not-found") == ""
@@ -221,10 +227,10 @@ def test_plain_pulumi_without_rules_is_refused_and_with_them_goes_through(trial:
     refused = trial.pulumi("up", "--yes")
     assert refused.returncode != 0
     assert "No plan of this stack has been judged" in refused.stdout + refused.stderr
-    assert "8192" not in json.dumps(trial.get("deployment", "vllm-server", "llm-serving")["spec"])
+    assert "8192" not in json.dumps(trial.get("deployment", "vllm-llama-3-3-70b", "llm-serving")["spec"])
     passed = trial.pulumi("up", "--yes", "--policy-pack", PACK)
     assert passed.returncode == 0, passed.stdout + passed.stderr
-    assert "8192" in json.dumps(trial.get("deployment", "vllm-server", "llm-serving")["spec"])
+    assert "8192" in json.dumps(trial.get("deployment", "vllm-llama-3-3-70b", "llm-serving")["spec"])
 
 
 def test_a_leaking_stack_is_refused_with_its_finding(trial: Trial) -> None:
@@ -272,7 +278,7 @@ def test_an_api_server_that_dies_in_the_middle_is_told(trial: Trial) -> None:
 
 def test_the_next_run_repairs_both(trial: Trial) -> None:
     trial.json("up", STACK)
-    assert "4096" in json.dumps(trial.get("deployment", "vllm-server", "llm-serving")["spec"])
+    assert "4096" in json.dumps(trial.get("deployment", "vllm-llama-3-3-70b", "llm-serving")["spec"])
 
 
 def test_a_renamed_namespace_is_made_anew_and_its_workloads_move(trial: Trial) -> None:

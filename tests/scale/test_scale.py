@@ -30,14 +30,14 @@ def test_the_stack_stands_up_on_a_hundred_nodes(tmp_path: Path) -> None:
     data = yaml.safe_load((ROOT / "stacks" / "Pulumi.local.yaml").read_text(encoding="utf-8"))
     settings = data["config"]["sovereign:settings"]
     settings["embedded"]["nodes"] = NODES
-    settings["model"]["replicas"] = ENGINES
+    settings["models"][0]["replicas"] = ENGINES
     (tmp_path / "Pulumi.hundred.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
     try:
         done = run_out("--site", tmp_path, "up", "hundred", "--json", timeout=600)
         assert done.returncode == 0, done.stderr
         workloads = json.loads(done.stdout)["workloads"]
         ready = {item["name"]: (item["ready"], item["wanted"]) for item in workloads}
-        assert ready["vllm-server"] == (ENGINES, ENGINES)
+        assert ready["vllm-llama-3-3-70b"] == (ENGINES, ENGINES)
         status = json.loads(run_out("--site", tmp_path, "cluster", "status", "--json").stdout)
         assert status["nodes"] == NODES
     finally:

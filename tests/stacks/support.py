@@ -43,6 +43,8 @@ def objects(site: Site, stack: str, given: settings.Settings | None = None) -> l
     def build() -> None:
         values = {key: pulumi.Output.secret(value) for key, value in secret_config.ensure((), chosen).items()}
         base = ground.lay(chosen, site, stack)
-        service.stand_up(chosen, base, values[secret_config.AUDIT_KEY], values[secret_config.CERTIFICATES])
+        service.stand_up(
+            chosen, site, base, values[secret_config.AUDIT_KEY], values[secret_config.CERTIFICATES]
+        )
 
     return render(build, stack=stack)

@@ -73,9 +73,21 @@ _CONTAINER = (*_POD, "containers", 0)
     [
         ("K04", "NetworkPolicy", "vllm-server", ("spec", "egress"), [{}]),
         ("K05", "NetworkPolicy", "vllm-server", ("spec", "policyTypes"), ["Ingress"]),
-        ("K16", "Deployment", "vllm-server", (*_CONTAINER, "image"), "docker.io/vllm/vllm-openai:latest"),
-        ("K20", "Deployment", "vllm-server", (*_CONTAINER, "args", 0), "meta-llama/Llama-3.3-70B-Instruct"),
-        ("K21", "Deployment", "vllm-server", (*_CONTAINER, "env"), []),
+        (
+            "K16",
+            "Deployment",
+            "vllm-llama-3-3-70b",
+            (*_CONTAINER, "image"),
+            "docker.io/vllm/vllm-openai:latest",
+        ),
+        (
+            "K20",
+            "Deployment",
+            "vllm-llama-3-3-70b",
+            (*_CONTAINER, "args", 0),
+            "meta-llama/Llama-3.3-70B-Instruct",
+        ),
+        ("K21", "Deployment", "vllm-llama-3-3-70b", (*_CONTAINER, "env"), []),
         ("K09", "Deployment", "llm-gateway", (*_POD, "hostNetwork"), True),
         ("K17", "Deployment", "llm-gateway", (*_POD, "dnsPolicy"), "Default"),
         ("K49", "Deployment", "llm-gateway", (*_CONTAINER, "args", 3), "--upstream=https://api.openai.com"),
@@ -103,12 +115,16 @@ def test_a_sites_own_rule_speaks() -> None:
     (index,) = (
         index
         for one in asked
-        if one.name == "ki-modell/vllm-server" and one.kind == "Deployment"
+        if one.name == "ki-modell/vllm-llama-3-3-70b" and one.kind == "Deployment"
         for index, text in enumerate(one.inputs["spec"]["template"]["spec"]["containers"][0]["args"])
         if text.startswith("--served-model-name=")
     )
     other = changed(
-        asked, "Deployment", "vllm-server", (*_CONTAINER, "args", index), "--served-model-name=unvetted"
+        asked,
+        "Deployment",
+        "vllm-llama-3-3-70b",
+        (*_CONTAINER, "args", index),
+        "--served-model-name=unvetted",
     )
     assert [finding.rule for finding in verdict(site, "hospital", other).findings] == [
         "hospital.approved-model"

@@ -27,9 +27,9 @@ def plain(file: Path) -> dict[str, Any]:
 def put(data: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
     """Sets `a.b.c`; a value of `...` removes it."""
     *way, last = key.split(".")
-    place = data
+    place: Any = data
     for step in way:
-        place = place.setdefault(step, {})
+        place = place[int(step)] if step.isdigit() else place.setdefault(step, {})
     if value is ...:
         del place[last]
     else:
@@ -55,15 +55,15 @@ MISTAKES: list[tuple[str, Path, str, Any, list[str]]] = [
     ),
     ("snake case", LOCAL, "retention_days", 5, ["retention_days", "mean retentionDays?"]),
     ("missing", LOCAL, "zone", ..., ["zone: is missing", "state, cluster"]),
-    ("missing inside", LOCAL, "model.gpus", ..., ["model.gpus: is missing", "maxLength"]),
+    ("missing inside", LOCAL, "models.0.gpus", ..., ["models.0.gpus: is missing", "maxLength"]),
     ("no mapping", LOCAL, "state", CANARY, ["state: is no mapping", "backend, secretsProvider"]),
-    ("a number that is text", LOCAL, "model.maxLength", "32768", ["model.maxLength", "integer"]),
-    ("gpus that divide no heads", LOCAL, "model.gpus", 3, ["model.gpus", "1, 2, 4 or 8"]),
+    ("a number that is text", LOCAL, "models.0.maxLength", "32768", ["models.0.maxLength", "integer"]),
+    ("gpus that divide no heads", LOCAL, "models.0.gpus", 3, ["models.0.gpus", "1, 2, 4 or 8"]),
     ("provider", LOCAL, "cluster.provider", CANARY, ["cluster.provider", "'kit' or 'official'"]),
     ("a tag", LOCAL, "images.vllm", f"registry.x.example/{CANARY}:latest", ["images.vllm", "@sha256:"]),
     ("no registry", LOCAL, "images.vllm", f"vllm@sha256:{'1' * 64}", ["images.vllm", "registry.host/path"]),
-    ("hub path", LOCAL, "model.path", f"meta-llama/{CANARY}", ["model.path", "/models"]),
-    ("path that climbs", LOCAL, "model.path", f"/models/../{CANARY}", ["model.path", "/models"]),
+    ("hub path", LOCAL, "models.0.path", f"meta-llama/{CANARY}", ["models.0.path", "/models"]),
+    ("path that climbs", LOCAL, "models.0.path", f"/models/../{CANARY}", ["models.0.path", "/models"]),
     ("host bits", LOCAL, "clients", ["10.0.0.1/8"], ["clients.0", "CIDR"]),
     ("backend", LOCAL, "state.backend", f"gs://{CANARY}", ["state.backend", "file://FOLDER"]),
     ("secrets provider", LOCAL, "state.secretsProvider", "default", ["state.secretsProvider", "passphrase"]),
@@ -71,7 +71,7 @@ MISTAKES: list[tuple[str, Path, str, Any, list[str]]] = [
     ("kube-system", LOCAL, "namespaces.audit", "kube-system", ["namespaces", "of its own"]),
     ("upper case", LOCAL, "namespaces.audit", "Audit", ["namespaces.audit", "a-z"]),
     ("nothing simulated", LOCAL, "embedded", ..., ["embedded: is missing"]),
-    ("more than a node has", LOCAL, "embedded.gpusPerNode", 2, ["model.gpus", "embedded.gpusPerNode"]),
+    ("more than a node has", LOCAL, "embedded.gpusPerNode", 2, ["models.gpus", "embedded.gpusPerNode"]),
     ("a context for embedded", LOCAL, "cluster.context", CANARY, ["cluster.context", "leave it out"]),
     (
         "placeholder",
@@ -83,7 +83,33 @@ MISTAKES: list[tuple[str, Path, str, Any, list[str]]] = [
     ("no context", HOSPITAL, "cluster.context", ..., ["cluster.context: is missing"]),
     ("no storage class", HOSPITAL, "storageClass", ..., ["storageClass: is missing", "encrypted"]),
     ("no key", HOSPITAL, "storageKey", ..., ["storageKey: is missing"]),
-    ("no weights", HOSPITAL, "model.volume", ..., ["model.volume: is missing"]),
+    ("no model", LOCAL, "models", [], ["models", "at least 1 model"]),
+    (
+        "misspelt in a model",
+        LOCAL,
+        "models.0.quantisation",
+        1,
+        ["models.0.quantisation", "mean quantization?"],
+    ),
+    ("no volume", HOSPITAL, "models.0.weights.volume", ..., ["models.0.weights.volume: is missing"]),
+    ("no gpu", HOSPITAL, "models.0.gpu", ..., ["models.0.gpu: is missing", "sovereign size"]),
+    ("a gpu for embedded", LOCAL, "models.0.gpu", CANARY, ["models.0.gpu", "leave it out"]),
+    ("no digest", HOSPITAL, "models.0.weights.digest", CANARY, ["models.0.weights.digest", "64 hex digits"]),
+    (
+        "placeholder digest",
+        HOSPITAL,
+        "models.0.weights.digest",
+        f"sha256:{'0' * 64}",
+        ["models.0.weights.digest", "placeholder"],
+    ),
+    (
+        "a private key",
+        LOCAL,
+        "weightsKey",
+        f"-----BEGIN PRIVATE KEY-----{CANARY}",
+        ["weightsKey", "public key"],
+    ),
+    ("no argument", LOCAL, "models.0.arguments", [f"serve {CANARY}"], ["models.0.arguments.0", "--flag"]),
     ("simulated and real", HOSPITAL, "embedded", {"nodes": 1}, ["embedded", "leave it out"]),
     ("uid", HOSPITAL, "cluster.uid", CANARY, ["cluster.uid", "kube-system"]),
 ]
@@ -103,11 +129,18 @@ def test_a_mistake_is_answered_with_its_place(file: Path, key: str, value: Any, 
     assert [part for part in said if part not in message] == []
 
 
+def test_two_models_that_would_share_a_name_are_refused() -> None:
+    data = plain(LOCAL)
+    data["models"].append({**data["models"][0], "name": "Llama-3.3_70B"})
+    with pytest.raises(SettingsError, match="each name is its own, also in lower case"):
+        settings.parse(data, FILE)
+
+
 def test_all_mistakes_are_told_at_once() -> None:
-    data = put(put(plain(LOCAL), "zonne", 1), "model.gpus", 3)
+    data = put(put(plain(LOCAL), "zonne", 1), "models.0.gpus", 3)
     with pytest.raises(SettingsError) as caught:
         settings.parse(data, FILE)
-    assert [line.split(": ")[1] for line in str(caught.value).splitlines()] == ["model.gpus", "zonne"]
+    assert [line.split(": ")[1] for line in str(caught.value).splitlines()] == ["models.0.gpus", "zonne"]
 
 
 def write(text: str) -> Callable[[Path], None]:

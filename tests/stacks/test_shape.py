@@ -14,6 +14,7 @@ from stacks import ground
 from tests.stacks.support import AnsweredKubeconfig, objects
 from tests.support.render import Asked, of_type
 
+ENGINE = "vllm-llama-3-3-70b"
 SITES = {
     "local": ROOT / "stacks",
     "hospital": ROOT / "tests" / "sites" / "example-hospital",
@@ -55,7 +56,7 @@ def namespace_of(asked: list[Asked], app: str) -> str:
 
 
 def test_every_object_has_a_name_and_a_place(asked: list[Asked]) -> None:
-    cluster_wide = {"Namespace", "StorageClass", "PersistentVolume"}
+    cluster_wide = {"Namespace", "PersistentVolume", "PriorityClass", "StorageClass"}
     for one in asked:
         if one.type.startswith("kubernetes:"):
             meta = one.inputs["metadata"]
@@ -123,7 +124,7 @@ def test_dns_is_the_clusters_and_only_for_gateway_and_audit(asked: list[Asked]) 
 
 
 def test_pods_are_hardened(asked: list[Asked]) -> None:
-    assert set(pods(asked)) == {"llm-gateway", "vllm-server", "llm-audit"}
+    assert set(pods(asked)) == {"llm-gateway", ENGINE, "llm-audit"}
     for template in pods(asked).values():
         spec = template["spec"]
         assert spec["automountServiceAccountToken"] is False
@@ -134,12 +135,13 @@ def test_pods_are_hardened(asked: list[Asked]) -> None:
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert not spec.keys() & {"hostNetwork", "hostPID", "hostIPC", "hostAliases"}
         (container,) = spec["containers"]
-        context = container["securityContext"]
-        assert context["readOnlyRootFilesystem"] is True
-        assert context["allowPrivilegeEscalation"] is False
-        assert context["capabilities"] == {"drop": ["ALL"]}
-        assert re.search(r"@sha256:[0-9a-f]{64}$", container["image"])
-        assert container["resources"]["limits"] == container["resources"]["requests"]
+        for one in (container, *spec.get("initContainers", ())):
+            context = one["securityContext"]
+            assert context["readOnlyRootFilesystem"] is True
+            assert context["allowPrivilegeEscalation"] is False
+            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert re.search(r"@sha256:[0-9a-f]{64}$", one["image"])
+            assert one["resources"]["limits"] == one["resources"]["requests"]
         assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
 
 
@@ -160,17 +162,19 @@ def test_what_a_pod_mounts_exists_and_what_it_writes_is_bounded(asked: list[Aske
             elif "persistentVolumeClaim" in volume:
                 claim = volume["persistentVolumeClaim"]["claimName"]
                 assert ("PersistentVolumeClaim", place, claim) in there
+            elif "configMap" in volume:
+                assert ("ConfigMap", place, volume["configMap"]["name"]) in there
             else:
                 assert volume["emptyDir"]["sizeLimit"]
 
 
 def test_the_weights_are_mounted_read_only(asked: list[Asked]) -> None:
-    (volume,) = (
-        volume for volume in pods(asked)["vllm-server"]["spec"]["volumes"] if volume["name"] == "models"
-    )
+    (check,) = pods(asked)[ENGINE]["spec"]["initContainers"]
+    assert {mount["name"] for mount in check["volumeMounts"] if not mount["readOnly"]} == {"tmp"}
+    (volume,) = (volume for volume in pods(asked)[ENGINE]["spec"]["volumes"] if volume["name"] == "models")
     (mount,) = (
         mount
-        for mount in pods(asked)["vllm-server"]["spec"]["containers"][0]["volumeMounts"]
+        for mount in pods(asked)[ENGINE]["spec"]["containers"][0]["volumeMounts"]
         if mount["name"] == "models"
     )
     assert volume["persistentVolumeClaim"]["readOnly"] is True
@@ -178,7 +182,7 @@ def test_the_weights_are_mounted_read_only(asked: list[Asked]) -> None:
 
 
 def test_a_stop_leaves_time_to_finish(asked: list[Asked]) -> None:
-    spec = pods(asked)["vllm-server"]["spec"]
+    spec = pods(asked)[ENGINE]["spec"]
     (container,) = spec["containers"]
     drain = int(argument(container, "--shutdown-timeout"))
     sleep = container["lifecycle"]["preStop"]["sleep"]["seconds"]
@@ -186,19 +190,17 @@ def test_a_stop_leaves_time_to_finish(asked: list[Asked]) -> None:
 
 
 def test_the_start_has_as_long_as_the_engine_may_take(asked: list[Asked]) -> None:
-    (container,) = pods(asked)["vllm-server"]["spec"]["containers"]
+    (container,) = pods(asked)[ENGINE]["spec"]["containers"]
     probe = container["startupProbe"]
     budget = probe["periodSeconds"] * probe["failureThreshold"]
     environment = {variable["name"]: variable["value"] for variable in container["env"]}
     assert budget >= int(environment["VLLM_ENGINE_READY_TIMEOUT_S"])
-    (deployment,) = (
-        inputs for name, inputs in of_type(asked, "Deployment").items() if name.endswith("vllm-server")
-    )
+    (deployment,) = (inputs for name, inputs in of_type(asked, "Deployment").items() if name.endswith(ENGINE))
     assert deployment["spec"]["progressDeadlineSeconds"] >= budget
 
 
 def test_vllm_is_offline_silent_and_asks_for_a_client_certificate(asked: list[Asked]) -> None:
-    (container,) = pods(asked)["vllm-server"]["spec"]["containers"]
+    (container,) = pods(asked)[ENGINE]["spec"]["containers"]
     environment = {variable["name"]: variable["value"] for variable in container["env"]}
     for name in (
         "HF_HUB_OFFLINE",
@@ -270,8 +272,8 @@ def test_the_gateways_key_and_the_auditors_differ(asked: list[Asked]) -> None:
 
 def test_no_flag_or_variable_is_one_that_vllm_dropped() -> None:
     """Names that vLLM dropped make it exit at start, so none of them may come back."""
-    source = (ROOT / "components" / "serving" / "vllm.py").read_text()
-    for gone in ("--disable-log-requests", "--guided-decoding-backend", "VLLM_USE_V1"):
+    source = (ROOT / "components" / "serving" / "engine.py").read_text()
+    for gone in ("disable-log-requests", "guided-decoding-backend", "VLLM_USE_V1"):
         assert gone not in source
 
 
@@ -290,7 +292,7 @@ def test_a_hospitals_choices_arrive() -> None:
         "ports": [{"port": 443, "protocol": "TCP"}],
     }
     claims = of_type(asked, "PersistentVolumeClaim")
-    assert claims["ki-modell/model-weights"]["spec"]["volumeName"] == "llama-weights"
+    assert claims["ki-modell/weights-llama-3-3-70b"]["spec"]["volumeName"] == "llama-weights"
     assert {claim["spec"]["storageClassName"] for claim in claims.values()} == {"ceph-encrypted"}
     assert len(of_type(asked, "RoleBinding")) == 3
 

@@ -66,7 +66,13 @@ def test_a_site_outside_the_checkout_plans(tmp_path: Path, cluster: LiveCluster)
 
 
 def test_a_rule_of_the_sites_own_refuses(tmp_path: Path, cluster: LiveCluster) -> None:
-    done = plan(site(tmp_path / "site", cluster, lambda settings: settings["model"].update(name="unvetted")))
+    done = plan(
+        site(
+            tmp_path / "site",
+            cluster,
+            lambda settings: settings["models"][0].update(name="unvetted", architecture="llama-3.3-70b"),
+        )
+    )
     assert done.returncode == 1, done.stderr
     said = json.loads(done.stdout)
     assert [finding["rule"] for finding in said["findings"]] == ["hospital.approved-model"]
