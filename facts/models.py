@@ -1,5 +1,6 @@
 """What models are made of: shape, context, licence. Data with sources in models.yaml, and in a site's own."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,21 @@ class Model:
     licence: str
 
     @property
+    def shape(self) -> dict[str, Any]:
+        """What `of_shape` reads."""
+        counts = (
+            self.layers,
+            self.hidden,
+            self.heads,
+            self.kv_heads,
+            self.head_size,
+            self.feed_forward,
+            self.vocabulary,
+            self.context,
+        )
+        return {**dict(zip(_COUNTS, counts, strict=True)), "tied": self.tied, "licence": self.licence}
+
+    @property
     def linear_parameters(self) -> int:
         """Weights of the linear layers, which quantization shrinks: attention and gated feed-forward."""
         attention = 2 * self.hidden * self.heads * self.head_size
@@ -54,11 +70,15 @@ def find(name: str, own: Path | None = None) -> Model:
 def all_models(own: Path | None = None) -> dict[str, Model]:
     """The kit's models, and those in a site's file, which may replace one. Raises CatalogueError."""
     files = [_FILE, *([own] if own is not None and own.is_file() else [])]
-    return {name: _model(name, data, file) for file in files for name, data in entry(file, "models").items()}
+    return {
+        name: of_shape(name, data, f"{file}: models.{name}")
+        for file in files
+        for name, data in entry(file, "models").items()
+    }
 
 
-def _model(name: str, data: dict[str, Any], file: Path) -> Model:
-    where = f"{file}: models.{name}"
+def of_shape(name: str, data: Mapping[str, Any], where: str) -> Model:
+    """A model from its catalogue entry. Raises CatalogueError that names `where`."""
     for key in _COUNTS:
         if not isinstance(data.get(key), int) or isinstance(data[key], bool) or data[key] < 1:
             raise CatalogueError(f"{where}.{key}: is missing or no whole number above 0: see config.json.")

@@ -61,6 +61,10 @@ class Pod:
     def labels(self) -> Node:
         return self.node["metadata"]["labels"]
 
+    @property
+    def annotations(self) -> Node:
+        return self.node["metadata"]["annotations"]
+
     def containers(self) -> Iterator[Container]:
         """Containers of all three kinds."""
         for group in _GROUPS:

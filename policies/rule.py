@@ -73,6 +73,18 @@ class Subject:
         return Hit(_path(where), seen, why, Verdict.UNDECIDED, route, None, urn)
 
 
+@dataclass(frozen=True)
+class Cel:
+    """What of a rule the API server itself can hold an object to: an expression in CEL that is true of what
+    may be. `kinds` are those of the rule unless given. `{networks}`, `{registries}`, `{hosts}` and
+    `{internal}` stand for lists of the zone; `variables.pod`, `.containers` and `.engines` for what
+    admission.py defines.
+    """
+
+    expression: str
+    kinds: tuple[str, ...] = ()
+
+
 Judge = Callable[[Subject, Zone], Iterator[Hit]]
 
 
@@ -96,6 +108,7 @@ class Rule:
     kinds: tuple[str, ...]
     types: tuple[str, ...]
     judge: Judge
+    cel: tuple[Cel, ...] = ()
 
     @property
     def doc(self) -> str:
@@ -135,6 +148,7 @@ def rule(
     needs_whole: bool = False,
     kinds: Sequence[str] = (),
     types: Sequence[str] = (),
+    cel: Sequence[Cel] = (),
 ) -> Callable[[Judge], Judge]:
     """Registers a function as a rule. Raises ValueError for an id that is taken or malformed."""
 
@@ -156,6 +170,7 @@ def rule(
             tuple(kinds),
             tuple(types),
             function,
+            tuple(cel),
         )
         return function
 

@@ -121,8 +121,20 @@ class Engine:
     def flags(self, *names: str) -> Iterator[Flag]:
         """The flags of these names, in either spelling and shortened as argparse allows."""
         for flag in self._parsed[0]:
-            if any(_means(flag.name, name) for name in names):
+            if any(means(flag.name, name) for name in names):
                 yield flag
+
+    @property
+    def written(self) -> tuple[Flag, ...]:
+        """All flags as they stand on the command line."""
+        return self._parsed[0]
+
+    def names(self) -> Iterator[tuple[str, Node]]:
+        """The variables that are set, and where."""
+        for name, variable in self.environment.variables.items():
+            yield name, variable.where
+        for name, word in self.settings.items():
+            yield name, word.where
 
     @property
     def models(self) -> tuple[Word, ...]:
@@ -249,7 +261,7 @@ def _parse(words: Sequence[Word]) -> tuple[tuple[Flag, ...], tuple[Word, ...]]:
             while place < len(words) and not _is_flag(words[place].text):
                 values.append(words[place])
                 place += 1
-                if not any(_means(name, one) for one in _LISTS):
+                if not any(means(name, one) for one in _LISTS):
                     break
         flags.append(Flag(name, key, tuple(values), word.where))
     return tuple(flags), tuple(free)
@@ -259,5 +271,6 @@ def _is_flag(text: str) -> bool:
     return re.match(r"--?[A-Za-z]", text) is not None
 
 
-def _means(written: str, name: str) -> bool:
+def means(written: str, name: str) -> bool:
+    """Whether argparse takes what is written for this flag: the whole, or the beginning of it."""
     return written == name or (len(written) > 4 and written not in _WHOLE and name.startswith(written))

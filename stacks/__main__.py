@@ -25,7 +25,7 @@ def main() -> None:
     custody.check(chosen, site, stack, os.environ)
 
     base = ground.lay(chosen, site, stack)
-    outputs = service.stand_up(chosen, site, base, secret(AUDIT_KEY), secret(CERTIFICATES))
+    outputs = service.stand_up(chosen, site, zone, base, secret(AUDIT_KEY), secret(CERTIFICATES))
     for name, value in {"zone": zone.name, **outputs}.items():
         pulumi.export(name, value)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pulumi import Output
 
 from components.ground import Ground
+from components.serving.admission import Admission
 from components.serving.audit import AuditService
 from components.serving.gateway import Gateway
 from components.serving.isolation import Isolation
@@ -14,17 +15,25 @@ from components.serving.namespaces import NamespaceNames, Namespaces
 from components.serving.observers import Observers
 from components.serving.vllm import VllmServer
 from facts.site import Site
+from facts.zones import Zone
+from policies import admission, rules
 from stacks import served
 from stacks.settings import Settings
 
 
 def stand_up(
-    settings: Settings, site: Site, ground: Ground, audit_key: Output[str], certificates: Output[str]
+    settings: Settings,
+    site: Site,
+    zone: Zone,
+    ground: Ground,
+    audit_key: Output[str],
+    certificates: Output[str],
 ) -> Mapping[str, str]:
     """Everything that runs; gives the stack's outputs. The keys are those of secret_config.py."""
     names = NamespaceNames(**settings.namespaces.model_dump())
     models = served.served(settings, site)
 
+    Admission("admission", admission.policies(rules.load(site.folder), zone, names.serving), ground)
     namespaces = Namespaces("namespaces", names, ground)
     isolation = Isolation("isolation", namespaces, settings.clients, ground)
     keys = Keys("keys", audit_key, certificates, [model.name for model in models], isolation)

@@ -5,6 +5,7 @@ weights are on a volume that it can't write; an init container reads every byte 
 the signature that the site gave there is no start.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -258,6 +259,7 @@ def _said(model: Model, fit: Fit, weights: Weights) -> Mapping[str, str]:
     return {
         "llm.kit/engine-version": engine.VERSION,
         "llm.kit/architecture": model.demand.model.name,
+        "llm.kit/shape": json.dumps(model.demand.model.shape, sort_keys=True),
         "llm.kit/quantization": model.demand.quantization.name,
         "llm.kit/gpu": fit.gpu.name,
         "llm.kit/concurrency": str(model.demand.concurrency),

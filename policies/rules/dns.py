@@ -9,7 +9,7 @@ from facts.zones import Zone
 from policies import kubernetes
 from policies.kubernetes import PODS
 from policies.model import Node
-from policies.rule import Hit, Subject, rule
+from policies.rule import Cel, Hit, Subject, rule
 from policies.walkers import hosts
 
 _CONTROLS = ("HDS EXI 05", "HIPAA 164.312(e)(1)", "GDPR 32", "SNC 12.14", "SNC 13.2")
@@ -31,6 +31,12 @@ _CLUSTER_DNS = ("__PILLAR__CLUSTER__DNS__", "__PILLAR__LOCAL__DNS__")
     fix="Leave dnsPolicy at ClusterFirst, and name resolvers, search domains and aliases of the zone only.",
     pack="egress",
     kinds=PODS,
+    cel=[
+        Cel(
+            "(!has(variables.pod.dnsPolicy) || variables.pod.dnsPolicy in ['ClusterFirst']) && "
+            "!has(variables.pod.dnsConfig)"
+        ),
+    ],
 )
 def pods(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A resolver outside sees every name that is asked, and is a tunnel for data. dnsPolicy Default asks the

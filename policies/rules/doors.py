@@ -8,7 +8,7 @@ from facts.zones import Zone
 from policies import kubernetes, vllm
 from policies.kubernetes import PODS
 from policies.model import Node, Plan
-from policies.rule import Hit, Subject, rule
+from policies.rule import Cel, Hit, Subject, rule
 from policies.walkers import hosts
 
 _CONTROLS = (
@@ -57,6 +57,15 @@ _TARGETS = (
     pack="egress",
     severity="critical",
     kinds=_INGRESSES,
+    cel=[
+        Cel(
+            "(!has(object.spec.defaultBackend) || "
+            "object.spec.defaultBackend.?service.?name.orValue('') == 'llm-gateway') && "
+            "(!has(object.spec.rules) || object.spec.rules.all(r, !has(r.http) || r.http.paths.all(p, "
+            "p.backend.?service.?name.orValue('') == 'llm-gateway')))",
+            kinds=("networking.k8s.io/Ingress",),
+        ),
+    ],
 )
 def ingress(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """The gateway asks who calls and for what purpose, and keeps the record. An Ingress straight to vLLM goes

@@ -13,7 +13,7 @@ from facts.zones import Zone
 from policies import command_line, kubernetes, vllm
 from policies.command_line import Environment, Word
 from policies.kubernetes import PODS
-from policies.rule import Hit, Subject, rule
+from policies.rule import Cel, Hit, Subject, rule
 from policies.vllm import Engine, Setting
 from policies.walkers import context, hosts
 
@@ -51,6 +51,24 @@ _REMOTE_CONFIGS = (
     "hub token.",
     pack="egress",
     kinds=PODS,
+    cel=[
+        Cel(
+            "variables.engines.all(c, has(c.env) && c.env.exists(e, e.name == 'HF_HUB_OFFLINE' && "
+            "has(e.value) && e.value == '1'))"
+        ),
+        Cel(
+            "variables.engines.all(c, has(c.env) && c.env.exists(e, e.name == 'TRANSFORMERS_OFFLINE' "
+            "&& has(e.value) && e.value == '1'))"
+        ),
+        Cel(
+            "variables.containers.all(c, !has(c.env) || c.env.all(e, !(e.name in ['HF_TOKEN', "
+            "'HUGGING_FACE_HUB_TOKEN', 'HUGGINGFACE_HUB_TOKEN', 'HUGGINGFACEHUB_API_TOKEN'])))"
+        ),
+        Cel(
+            "variables.engines.all(c, ((has(c.command) ? c.command : []) + (has(c.args) ? c.args : "
+            "[])).exists(w, w.startsWith('/') && !w.endsWith('vllm') || w.startsWith('--model=/')))"
+        ),
+    ],
 )
 def hub(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A model that isn't an absolute path is a name on a public hub, and even with a local path the libraries
@@ -134,6 +152,12 @@ def _not_local(subject: Subject, what: str, word: Word) -> Iterator[Hit]:
     fix='Set VLLM_NO_USAGE_STATS to exactly "1".',
     pack="egress",
     kinds=PODS,
+    cel=[
+        Cel(
+            "variables.engines.all(c, has(c.env) && c.env.exists(e, e.name == 'VLLM_NO_USAGE_STATS' "
+            "&& has(e.value) && e.value == '1'))"
+        ),
+    ],
 )
 def usage_stats(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """vLLM posts what it runs on and how to stats.vllm.ai at start and every ten minutes, unless
@@ -174,6 +198,16 @@ def usage_stats(subject: Subject, zone: Zone) -> Iterator[Hit]:
     "VLLM_MEDIA_URL_ALLOW_REDIRECTS=0.",
     pack="egress",
     kinds=PODS,
+    cel=[
+        Cel(
+            "variables.engines.all(c, has(c.env) && c.env.exists(e, e.name == "
+            "'VLLM_MEDIA_URL_ALLOW_REDIRECTS' && has(e.value) && e.value == '0'))"
+        ),
+        Cel(
+            "variables.engines.all(c, ((has(c.command) ? c.command : []) + (has(c.args) ? c.args : "
+            "[])).exists(w, w.matches('^--allowed[-_]media[-_]domains(=|$)')))"
+        ),
+    ],
 )
 def media(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A request may name an image, a sound or a film by its URL, and vLLM fetches it: without
@@ -228,6 +262,19 @@ def media(subject: Subject, zone: Zone) -> Iterator[Hit]:
     "remote code.",
     pack="egress",
     kinds=PODS,
+    cel=[
+        Cel(
+            "variables.engines.all(c, ((has(c.command) ? c.command : []) + (has(c.args) ? c.args : "
+            "[])).all(w, "
+            "!w.matches('^--(trust[-_]remote[-_]code(=[Tt]rue)?$|tool[-_]server|config(=|$))') && "
+            "!w.matches('^(--model=|--tokenizer=|--download[-_]dir=)?[a-z0-9]+://')))"
+        ),
+        Cel(
+            "variables.engines.all(c, !has(c.env) || c.env.all(e, !(e.name == "
+            "'VLLM_ALLOW_RUNTIME_LORA_UPDATING' && has(e.value) && !(e.value in ['', '0', "
+            "'false']))))"
+        ),
+    ],
 )
 def loaders(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """Weights from s3:// or gs://, a loader or KV cache elsewhere, LoRA adapters by hub name or added while

@@ -6,7 +6,7 @@ from facts.zones import Zone
 from policies import kubernetes
 from policies.kubernetes import PODS
 from policies.model import Node
-from policies.rule import Hit, Subject, rule
+from policies.rule import Cel, Hit, Subject, rule
 from policies.walkers import images
 
 
@@ -18,6 +18,9 @@ from policies.walkers import images
     fix="Mirror the image into a registry of the zone and name it there by digest: host/path@sha256:...",
     pack="egress",
     kinds=PODS,
+    cel=[
+        Cel("variables.containers.all(c, {registries}.exists(r, c.image.matches(r)))"),
+    ],
 )
 def pinned(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """Pulling an image tells its registry who runs what, and runs whatever the registry sends. So the host

@@ -13,7 +13,7 @@ from facts.zones import Zone
 from policies import kubernetes
 from policies.kubernetes import NETWORK_POLICIES, PODS
 from policies.model import Node, Plan
-from policies.rule import Hit, Subject, rule
+from policies.rule import Cel, Hit, Subject, rule
 from policies.walkers import hosts
 
 _CONTROLS = ("HDS EXI 05", "HIPAA 164.312(e)(1)", "GDPR 32", "SNC 12.14", "SNC 13.2", "ISO 27001 A.8.22")
@@ -50,6 +50,12 @@ def _isolates_egress(look: Subject) -> bool:
     pack="egress",
     severity="critical",
     kinds=NETWORK_POLICIES,
+    cel=[
+        Cel(
+            "!has(object.spec.egress) || object.spec.egress.all(r, !has(r.to) || r.to.all(p, "
+            "!has(p.ipBlock) || {networks}.exists(n, cidr(n).containsCIDR(p.ipBlock.cidr))))"
+        ),
+    ],
 )
 def cidr(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """An ipBlock lets pods out to every address in it. Allowed addresses less the excepted ones, v4 and v6,
@@ -95,6 +101,12 @@ def cidr(subject: Subject, zone: Zone) -> Iterator[Hit]:
     pack="egress",
     severity="critical",
     kinds=NETWORK_POLICIES,
+    cel=[
+        Cel(
+            "!has(object.spec.egress) || object.spec.egress.all(r, has(r.to) && size(r.to) > 0 && "
+            "r.to.all(p, has(p.ipBlock) || has(p.podSelector) || has(p.namespaceSelector)))"
+        ),
+    ],
 )
 def everywhere(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """An egress rule with no `to`, or with an empty one, or with a peer that names nothing, allows every
@@ -122,6 +134,12 @@ def everywhere(subject: Subject, zone: Zone) -> Iterator[Hit]:
     pack="egress",
     severity="critical",
     kinds=NETWORK_POLICIES,
+    cel=[
+        Cel(
+            "!has(object.spec.egress) || size(object.spec.egress) == 0 || "
+            "has(object.spec.policyTypes) && object.spec.policyTypes.exists(t, t == 'Egress')"
+        ),
+    ],
 )
 def pretended(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A policy that has an `egress` list but doesn't list Egress in `policyTypes` looks as if it closed the
@@ -175,6 +193,14 @@ def ingress_only(subject: Subject, zone: Zone) -> Iterator[Hit]:
     fix="Name the namespace: namespaceSelector with the label kubernetes.io/metadata.name.",
     pack="egress",
     kinds=NETWORK_POLICIES,
+    cel=[
+        Cel(
+            "!has(object.spec.egress) || object.spec.egress.all(r, !has(r.to) || r.to.all(p, "
+            "!has(p.namespaceSelector) || has(p.namespaceSelector.matchLabels) && "
+            "size(p.namespaceSelector.matchLabels) > 0 || has(p.namespaceSelector.matchExpressions) "
+            "&& p.namespaceSelector.matchExpressions.exists(e, e.operator == 'In')))"
+        ),
+    ],
 )
 def namespaces(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """`namespaceSelector: {}` selects every namespace, so also one with a proxy, an egress gateway or a pod
@@ -198,6 +224,16 @@ def namespaces(subject: Subject, zone: Zone) -> Iterator[Hit]:
     "other rule.",
     pack="egress",
     kinds=NETWORK_POLICIES,
+    cel=[
+        Cel(
+            "!has(object.spec.egress) || object.spec.egress.all(r, has(r.ports) && size(r.ports) > 0 "
+            "&& r.ports.all(q, has(q.port) && q.port != 53 && !(type(q.port) == int && "
+            "has(q.endPort) && q.port < 53 && q.endPort >= 53)) || has(r.to) && r.to.all(p, "
+            "has(p.ipBlock) || has(p.namespaceSelector) && has(p.podSelector) && "
+            "has(p.podSelector.matchLabels) && 'k8s-app' in p.podSelector.matchLabels && "
+            "p.podSelector.matchLabels['k8s-app'] in ['kube-dns', 'node-local-dns']))"
+        ),
+    ],
 )
 def dns(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """Whoever answers on port 53 can carry data out in names (a DNS tunnel). So it may be open to the

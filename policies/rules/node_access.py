@@ -6,7 +6,7 @@ from facts.zones import Zone
 from policies import kubernetes
 from policies.kubernetes import PODS
 from policies.model import Node
-from policies.rule import Hit, Subject, rule
+from policies.rule import Cel, Hit, Subject, rule
 from policies.walkers import hosts
 
 _CONTROLS = ("HDS EXI 05", "HIPAA 164.312(e)(1)", "GDPR 32", "SNC 13.2", "ISO 27001 A.8.22")
@@ -38,6 +38,9 @@ _CAPABILITIES = frozenset(
     pack="egress",
     severity="critical",
     kinds=PODS,
+    cel=[
+        Cel("!has(variables.pod.hostNetwork) || !variables.pod.hostNetwork"),
+    ],
 )
 def host_network(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A pod with hostNetwork sends from the node's own address, and NetworkPolicies don't apply to it,
@@ -60,6 +63,22 @@ def host_network(subject: Subject, zone: Zone) -> Iterator[Hit]:
     pack="egress",
     severity="critical",
     kinds=PODS,
+    cel=[
+        Cel(
+            "(!has(variables.pod.hostPID) || !variables.pod.hostPID) && (!has(variables.pod.hostIPC) "
+            "|| !variables.pod.hostIPC)"
+        ),
+        Cel(
+            "variables.containers.all(c, !has(c.ports) || c.ports.all(p, !has(p.hostPort) || "
+            "p.hostPort == 0))"
+        ),
+        Cel(
+            "variables.containers.all(c, !has(c.securityContext) || "
+            "(!has(c.securityContext.privileged) || !c.securityContext.privileged) && "
+            "(!has(c.securityContext.capabilities) || !has(c.securityContext.capabilities.add) || "
+            "c.securityContext.capabilities.add.all(a, a == 'NET_BIND_SERVICE')))"
+        ),
+    ],
 )
 def privileges(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A hostPort opens a door on every node that runs the pod. The node's processes (hostPID, hostIPC), a
@@ -109,6 +128,21 @@ def _host_process(subject: Subject, context: Node) -> Iterator[Hit]:
     fix="Remove `host`: the probe then asks the pod itself.",
     pack="egress",
     kinds=PODS,
+    cel=[
+        Cel(
+            "variables.containers.all(c, (!has(c.livenessProbe) || (!has(c.livenessProbe.httpGet) || "
+            "!has(c.livenessProbe.httpGet.host)) && (!has(c.livenessProbe.tcpSocket) || "
+            "!has(c.livenessProbe.tcpSocket.host))) && (!has(c.readinessProbe) || "
+            "(!has(c.readinessProbe.httpGet) || !has(c.readinessProbe.httpGet.host)) && "
+            "(!has(c.readinessProbe.tcpSocket) || !has(c.readinessProbe.tcpSocket.host))) && "
+            "(!has(c.startupProbe) || (!has(c.startupProbe.httpGet) || "
+            "!has(c.startupProbe.httpGet.host)) && (!has(c.startupProbe.tcpSocket) || "
+            "!has(c.startupProbe.tcpSocket.host))) && (!has(c.lifecycle) || "
+            "(!has(c.lifecycle.postStart) || !has(c.lifecycle.postStart.httpGet) || "
+            "!has(c.lifecycle.postStart.httpGet.host)) && (!has(c.lifecycle.preStop) || "
+            "!has(c.lifecycle.preStop.httpGet) || !has(c.lifecycle.preStop.httpGet.host))))"
+        ),
+    ],
 )
 def probes(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """The kubelet makes the calls of probes and hooks from the node, where no NetworkPolicy holds. With a

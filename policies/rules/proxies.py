@@ -6,7 +6,7 @@ from facts.zones import Zone
 from policies import command_line, kubernetes
 from policies.command_line import Environment
 from policies.kubernetes import PODS
-from policies.rule import Hit, Subject, rule
+from policies.rule import Cel, Hit, Subject, rule
 from policies.walkers import hosts
 
 _NAMES = frozenset(
@@ -22,6 +22,14 @@ _NAMES = frozenset(
     fix="Name a proxy of the zone as a literal, or remove the variable.",
     pack="egress",
     kinds=PODS,
+    cel=[
+        Cel(
+            "variables.containers.all(c, !has(c.env) || c.env.all(e, !(e.name.lowerAscii() in "
+            "['http_proxy', 'https_proxy', 'all_proxy', 'ftp_proxy']) || !has(e.valueFrom) && "
+            "(!has(e.value) || e.value == '' || isURL(e.value) && {hosts}.exists(h, "
+            "url(e.value).getHostname().matches(h)))))"
+        ),
+    ],
 )
 def environment(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, in any case, send a container's calls to whoever they name.

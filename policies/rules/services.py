@@ -6,7 +6,7 @@ from facts import load_balancers
 from facts.networks import NetworkSet
 from facts.zones import Zone
 from policies.model import Node
-from policies.rule import Hit, Subject, rule
+from policies.rule import Cel, Hit, Subject, rule
 from policies.walkers import hosts
 
 _OUT = ("HDS EXI 05", "HIPAA 164.312(e)(1)", "GDPR 32", "SNC 13.2")
@@ -21,6 +21,9 @@ _DOOR = ("HDS EXI 29", "HIPAA 164.312(a)(1)", "GDPR 32", "SNC 13.2")
     fix="Point externalName at a host of the zone, or use a Service with a selector.",
     pack="egress",
     kinds=["core/Service"],
+    cel=[
+        Cel("object.spec.type != 'ExternalName' || {hosts}.exists(h, object.spec.externalName.matches(h))"),
+    ],
 )
 def external_name(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A Service of type ExternalName is an alias in the cluster's DNS: callers see an internal name and talk
@@ -44,6 +47,17 @@ def external_name(subject: Subject, zone: Zone) -> Iterator[Hit]:
     fix="Use type ClusterIP behind the gateway, or the annotation that makes the load balancer internal.",
     pack="egress",
     kinds=["core/Service"],
+    cel=[
+        Cel(
+            "object.spec.type in ['ClusterIP', 'ExternalName'] || object.spec.type == 'LoadBalancer' "
+            "&& has(object.metadata.annotations) && object.metadata.annotations.exists(k, k + '=' + "
+            "object.metadata.annotations[k].lowerAscii() in {internal})"
+        ),
+        Cel(
+            "!has(object.spec.externalIPs) || object.spec.externalIPs.all(a, {networks}.exists(n, "
+            "cidr(n).containsIP(a)))"
+        ),
+    ],
 )
 def doors(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A NodePort listens on every address of every node. externalIPs take over traffic to any address that is
@@ -73,6 +87,19 @@ def doors(subject: Subject, zone: Zone) -> Iterator[Hit]:
     fix="Name addresses of the zone's networks, or let a selector fill in the endpoints.",
     pack="egress",
     kinds=["core/Endpoints", "discovery.k8s.io/EndpointSlice"],
+    cel=[
+        Cel(
+            "!has(object.subsets) || object.subsets.all(s, !has(s.addresses) || s.addresses.all(a, "
+            "{networks}.exists(n, cidr(n).containsIP(a.ip))))",
+            kinds=("core/Endpoints",),
+        ),
+        Cel(
+            "object.addressType == 'FQDN' ? object.endpoints.all(e, e.addresses.all(a, "
+            "{hosts}.exists(h, a.matches(h)))) : object.endpoints.all(e, e.addresses.all(a, "
+            "{networks}.exists(n, cidr(n).containsIP(a))))",
+            kinds=("discovery.k8s.io/EndpointSlice",),
+        ),
+    ],
 )
 def endpoints(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """Endpoints and EndpointSlices may be written by hand: a Service without a selector then leads to any

@@ -8,7 +8,7 @@ from policies import command_line, documents, kubernetes, vllm
 from policies.command_line import Environment
 from policies.kubernetes import PODS
 from policies.model import Node
-from policies.rule import Hit, Subject, rule
+from policies.rule import Cel, Hit, Subject, rule
 from policies.walkers import context, hosts
 
 _CONTROLS = ("HDS EXI 26", "HIPAA 164.312(e)(1)", "GDPR 5(1)(c)", "GDPR 32", "SNC 12.14", "SNC 13.2")
@@ -55,6 +55,18 @@ _LISTENERS = frozenset(["prometheus"])
     fix=_FIX,
     pack="egress",
     kinds=PODS,
+    cel=[
+        Cel(
+            "variables.containers.all(c, !has(c.env) || c.env.all(e, "
+            "!(e.name.startsWith('OTEL_EXPORTER_') && e.name.endsWith('ENDPOINT')) || "
+            "!has(e.valueFrom) && (!has(e.value) || e.value == '' || isURL(e.value) && "
+            "{hosts}.exists(h, url(e.value).getHostname().matches(h)))))"
+        ),
+        Cel(
+            "variables.engines.all(c, !has(c.args) || c.args.all(a, "
+            "!a.matches('^--otlp[-_]traces[-_]endpoint')))"
+        ),
+    ],
 )
 def workloads(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """OTEL_EXPORTER_OTLP_ENDPOINT and its kin, and vLLM's --otlp-traces-endpoint, send traces of requests,

@@ -5,6 +5,7 @@ from pathlib import Path
 import pulumi
 
 from components.onprem.kubeconfig import Kubeconfig
+from facts import zones
 from facts.site import Site
 from stacks import ground, secret_config, service, settings
 from tests.support.render import Asked, render
@@ -44,7 +45,12 @@ def objects(site: Site, stack: str, given: settings.Settings | None = None) -> l
         values = {key: pulumi.Output.secret(value) for key, value in secret_config.ensure((), chosen).items()}
         base = ground.lay(chosen, site, stack)
         service.stand_up(
-            chosen, site, base, values[secret_config.AUDIT_KEY], values[secret_config.CERTIFICATES]
+            chosen,
+            site,
+            zones.load(site.zone_file(chosen.zone)),
+            base,
+            values[secret_config.AUDIT_KEY],
+            values[secret_config.CERTIFICATES],
         )
 
     return render(build, stack=stack)

@@ -56,7 +56,14 @@ def namespace_of(asked: list[Asked], app: str) -> str:
 
 
 def test_every_object_has_a_name_and_a_place(asked: list[Asked]) -> None:
-    cluster_wide = {"Namespace", "PersistentVolume", "PriorityClass", "StorageClass"}
+    cluster_wide = {
+        "Namespace",
+        "PersistentVolume",
+        "PriorityClass",
+        "StorageClass",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    }
     for one in asked:
         if one.type.startswith("kubernetes:"):
             meta = one.inputs["metadata"]

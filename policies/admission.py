@@ -1,0 +1,161 @@
+"""The rules that CEL can express, as ValidatingAdmissionPolicies: what no plan may, no kubectl may either.
+
+Each rule says in `cel` what the API server can hold an object to (policies/rule.py). Here the zone's lists
+are put in, and each rule becomes a policy that is bound to the namespaces of the service. What needs more
+than one object, or a string taken apart as a shell would, stays with the plan: `unexpressed` lists it.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from facts.load_balancers import internal_annotations
+from facts.zones import Zone
+from policies.kubernetes import PODS
+from policies.rule import Cel, Rule
+
+#: the label of the namespaces that the policies are for
+PART_OF = {"app.kubernetes.io/part-of": "sovereign"}
+VERSION = "admissionregistration.k8s.io/v1"
+
+_PLURALS = {
+    "core/Pod": ("", "v1", ("pods", "pods/ephemeralcontainers")),
+    "core/PodTemplate": ("", "v1", ("podtemplates",)),
+    "core/ReplicationController": ("", "v1", ("replicationcontrollers",)),
+    "core/Service": ("", "v1", ("services",)),
+    "core/Endpoints": ("", "v1", ("endpoints",)),
+    "discovery.k8s.io/EndpointSlice": ("discovery.k8s.io", "v1", ("endpointslices",)),
+    "apps/DaemonSet": ("apps", "v1", ("daemonsets",)),
+    "apps/Deployment": ("apps", "v1", ("deployments",)),
+    "apps/ReplicaSet": ("apps", "v1", ("replicasets",)),
+    "apps/StatefulSet": ("apps", "v1", ("statefulsets",)),
+    "batch/Job": ("batch", "v1", ("jobs",)),
+    "batch/CronJob": ("batch", "v1", ("cronjobs",)),
+    "networking.k8s.io/Ingress": ("networking.k8s.io", "v1", ("ingresses",)),
+    "networking.k8s.io/NetworkPolicy": ("networking.k8s.io", "v1", ("networkpolicies",)),
+}
+
+#: where each kind keeps its pod
+_POD = (
+    "object.kind == 'Pod' ? object.spec : object.kind == 'PodTemplate' ? object.template.spec : "
+    "object.kind == 'CronJob' ? object.spec.jobTemplate.spec.template.spec : object.spec.template.spec"
+)
+_LABELS = (
+    "object.kind == 'Pod' || object.kind == 'PodTemplate' ? "
+    "(has(object.metadata.labels) ? object.metadata.labels : {}) : "
+    "object.kind == 'CronJob' ? (has(object.spec.jobTemplate.spec.template.metadata.labels) ? "
+    "object.spec.jobTemplate.spec.template.metadata.labels : {}) : "
+    "has(object.spec.template.metadata) && has(object.spec.template.metadata.labels) ? "
+    "object.spec.template.metadata.labels : {}"
+)
+_CONTAINERS = (
+    "variables.pod.containers + (has(variables.pod.initContainers) ? variables.pod.initContainers : []) + "
+    "(has(variables.pod.ephemeralContainers) ? variables.pod.ephemeralContainers : [])"
+)
+#: as policies/vllm.py takes a container for vLLM: by its image, else by the label of its pod
+_ENGINES = (
+    "variables.containers.filter(c, c.image.lowerAscii().matches('/[^@]*vllm') || "
+    "has(c.command) && c.command.exists(w, w.matches('(^|/)vllm$')) || "
+    "'app' in variables.labels && variables.labels['app'] == 'vllm-server' && "
+    "variables.pod.containers.exists(o, o.name == c.name))"
+)
+#: what the control plane writes of its own accord, such as the addresses of a Service's pods
+_BY_HAND = "!request.userInfo.username.startsWith('system:serviceaccount:kube-system:')"
+
+
+def policies(rules: Iterable[Rule], zone: Zone, prefix: str) -> list[dict[str, Any]]:
+    """A policy and its binding for each rule with CEL, as Kubernetes objects named `prefix`-<rule>."""
+    return [made for rule in rules if rule.cel for made in _pair(rule, zone, prefix)]
+
+
+def unexpressed(rules: Iterable[Rule]) -> list[Rule]:
+    """Kubernetes rules that the API server can't hold objects to: the plan alone does."""
+    return [rule for rule in rules if rule.kinds and not rule.cel]
+
+
+def _pair(rule: Rule, zone: Zone, prefix: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    name = f"{prefix}-{rule.id.replace('.', '-')}"
+    labels = {"app.kubernetes.io/part-of": "sovereign", "llm.kit/rule": rule.id}
+    kinds = sorted({kind for cel in rule.cel for kind in _kinds(cel, rule)})
+    policy = {
+        "apiVersion": VERSION,
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {"resourceRules": [_resources(kind) for kind in kinds]},
+            "matchConditions": [{"name": "by-hand", "expression": _BY_HAND}]
+            if any("Endpoint" in kind for kind in kinds)
+            else [],
+            "variables": _variables() if set(kinds) <= set(PODS) else [],
+            "validations": [_validation(cel, rule, zone, kinds) for cel in rule.cel],
+        },
+    }
+    binding = {
+        "apiVersion": VERSION,
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "policyName": name,
+            "validationActions": ["Deny", "Audit"],
+            "matchResources": {"namespaceSelector": {"matchLabels": PART_OF}},
+        },
+    }
+    return policy, binding
+
+
+def _kinds(cel: Cel, rule: Rule) -> tuple[str, ...]:
+    return tuple(kind for kind in cel.kinds or rule.kinds if kind in _PLURALS)
+
+
+def _resources(kind: str) -> dict[str, Any]:
+    group, version, plurals = _PLURALS[kind]
+    return {
+        "apiGroups": [group],
+        "apiVersions": [version],
+        "operations": ["CREATE", "UPDATE"],
+        "resources": list(plurals),
+        "scope": "Namespaced",
+    }
+
+
+def _variables() -> list[dict[str, str]]:
+    named = {"pod": _POD, "labels": _LABELS, "containers": _CONTAINERS, "engines": _ENGINES}
+    return [{"name": name, "expression": text} for name, text in named.items()]
+
+
+def _validation(cel: Cel, rule: Rule, zone: Zone, kinds: list[str]) -> dict[str, str]:
+    expression = _filled(cel.expression, zone)
+    own = _kinds(cel, rule)
+    if set(own) != set(kinds):
+        listed = ", ".join(f"'{kind.rpartition('/')[2]}'" for kind in own)
+        expression = f"!(object.kind in [{listed}]) || ({expression})"
+    return {
+        "expression": expression,
+        "message": f"{rule.routes[0]} {rule.id}: {rule.title}. {rule.fix}"[:900],
+        "reason": "Forbidden",
+    }
+
+
+def _filled(expression: str, zone: Zone) -> str:
+    """The expression with the zone's lists in place."""
+    lists = {
+        "networks": [str(network) for network in zone.networks],
+        "registries": [
+            f"^{re.escape(registry)}/[^@]+@sha256:[0-9a-f]{{64}}$" for registry in zone.registries
+        ],
+        "hosts": [_host_pattern(host) for host in zone.hosts],
+        "internal": [
+            f"{name}={value}" for name, values in internal_annotations().items() for value in values
+        ],
+    }
+    for name, items in lists.items():
+        expression = expression.replace("{" + name + "}", json.dumps(sorted(items)))
+    return expression
+
+
+def _host_pattern(host: str) -> str:
+    """A zone's host as a regular expression; `*.` stands for any number of labels."""
+    name = host.removeprefix("*.")
+    return f"^([a-z0-9-]+[.])+{re.escape(name)}$" if host.startswith("*.") else f"^{re.escape(name)}$"
