@@ -158,6 +158,7 @@ def describe(rule: "Rule") -> dict[str, Any]:
         "what": rule.doc,
         "routes": list(rule.routes),
         "controls": list(rule.controls),
+        "in_cluster": bool(rule.cel),
         "fix": rule.fix,
         "severity": rule.severity,
         "pack": rule.pack,
@@ -189,6 +190,8 @@ def applies_to(rule: "Rule") -> str:
 
 def markdown_page(rules: Sequence["Rule"]) -> str:
     """docs/rules.md: every rule with what it closes, from the rules themselves."""
+    from policies import admission
+
     routes = sorted({route for rule in rules for route in rule.routes}, key=_route_key)
     lines = [
         "# Rules",
@@ -196,7 +199,11 @@ def markdown_page(rules: Sequence["Rule"]) -> str:
         "Made by `sovereign policy list --markdown > docs/rules.md` from the rules; a test holds it current.",
         "`sovereign policy explain ID` tells the same of one rule or route.",
         "",
-        f"{len(rules)} rules close {len(routes)} routes.",
+        f"{len(rules)} rules close {len(routes)} routes. Of those for Kubernetes objects, the API server itself "
+        f"holds to {len([rule for rule in rules if rule.cel])} in the namespaces of the service, as "
+        "ValidatingAdmissionPolicies with their CEL; the others need more than one object, a command line taken "
+        "apart as a shell would, or numbers that CEL doesn't have, and stay with the plan: "
+        f"{', '.join(f'[{r.id}](#{_anchor(r.id)})' for r in admission.unexpressed(rules))}.",
         "",
         "| route | rules |",
         "|---|---|",
@@ -214,6 +221,7 @@ def markdown_page(rules: Sequence["Rule"]) -> str:
             "",
             f"- Routes: {', '.join(rule.routes)}. Pack: {rule.pack}. Severity: {rule.severity}.",
             f"- Looks at: {applies_to(rule)}.",
+            *(["- In the cluster: a ValidatingAdmissionPolicy refuses it too."] if rule.cel else []),
             f"- Controls: {', '.join(rule.controls) or 'none'}.",
             f"- Fix: {rule.fix}",
         ]

@@ -60,13 +60,27 @@ _ENGINES = (
     "'app' in variables.labels && variables.labels['app'] == 'vllm-server' && "
     "variables.pod.containers.exists(o, o.name == c.name))"
 )
+#: names of Services
+_IN_CLUSTER = "^[a-z][a-z0-9-]*([.][a-z0-9-]+[.]svc([.]cluster[.]local)?)?$"
 #: what the control plane writes of its own accord, such as the addresses of a Service's pods
 _BY_HAND = "!request.userInfo.username.startsWith('system:serviceaccount:kube-system:')"
 
 
+#: the kinds that some policy may be for
+KINDS = frozenset(_PLURALS)
+
+
 def policies(rules: Iterable[Rule], zone: Zone, prefix: str) -> list[dict[str, Any]]:
     """A policy and its binding for each rule with CEL, as Kubernetes objects named `prefix`-<rule>."""
-    return [made for rule in rules if rule.cel for made in _pair(rule, zone, prefix)]
+    made: list[dict[str, Any]] = []
+    for rule in rules:
+        groups: dict[tuple[str, ...], list[Cel]] = {}
+        for cel in rule.cel:
+            groups.setdefault(_kinds(cel, rule), []).append(cel)
+        for number, (kinds, cels) in enumerate(groups.items(), 1):
+            name = f"{prefix}-{rule.id.replace('.', '-')}{f'-{number}' if len(groups) > 1 else ''}"
+            made += _pair(name, rule, kinds, cels, zone)
+    return made
 
 
 def unexpressed(rules: Iterable[Rule]) -> list[Rule]:
@@ -74,10 +88,10 @@ def unexpressed(rules: Iterable[Rule]) -> list[Rule]:
     return [rule for rule in rules if rule.kinds and not rule.cel]
 
 
-def _pair(rule: Rule, zone: Zone, prefix: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    name = f"{prefix}-{rule.id.replace('.', '-')}"
+def _pair(
+    name: str, rule: Rule, kinds: tuple[str, ...], cels: list[Cel], zone: Zone
+) -> tuple[dict[str, Any], dict[str, Any]]:
     labels = {"app.kubernetes.io/part-of": "sovereign", "llm.kit/rule": rule.id}
-    kinds = sorted({kind for cel in rule.cel for kind in _kinds(cel, rule)})
     policy = {
         "apiVersion": VERSION,
         "kind": "ValidatingAdmissionPolicy",
@@ -89,7 +103,7 @@ def _pair(rule: Rule, zone: Zone, prefix: str) -> tuple[dict[str, Any], dict[str
             if any("Endpoint" in kind for kind in kinds)
             else [],
             "variables": _variables() if set(kinds) <= set(PODS) else [],
-            "validations": [_validation(cel, rule, zone, kinds) for cel in rule.cel],
+            "validations": [_validation(cel, rule, zone) for cel in cels],
         },
     }
     binding = {
@@ -106,7 +120,7 @@ def _pair(rule: Rule, zone: Zone, prefix: str) -> tuple[dict[str, Any], dict[str
 
 
 def _kinds(cel: Cel, rule: Rule) -> tuple[str, ...]:
-    return tuple(kind for kind in cel.kinds or rule.kinds if kind in _PLURALS)
+    return tuple(sorted(kind for kind in cel.kinds or rule.kinds if kind in _PLURALS))
 
 
 def _resources(kind: str) -> dict[str, Any]:
@@ -125,14 +139,9 @@ def _variables() -> list[dict[str, str]]:
     return [{"name": name, "expression": text} for name, text in named.items()]
 
 
-def _validation(cel: Cel, rule: Rule, zone: Zone, kinds: list[str]) -> dict[str, str]:
-    expression = _filled(cel.expression, zone)
-    own = _kinds(cel, rule)
-    if set(own) != set(kinds):
-        listed = ", ".join(f"'{kind.rpartition('/')[2]}'" for kind in own)
-        expression = f"!(object.kind in [{listed}]) || ({expression})"
+def _validation(cel: Cel, rule: Rule, zone: Zone) -> dict[str, str]:
     return {
-        "expression": expression,
+        "expression": _filled(cel.expression, zone),
         "message": f"{rule.routes[0]} {rule.id}: {rule.title}. {rule.fix}"[:900],
         "reason": "Forbidden",
     }
@@ -145,7 +154,7 @@ def _filled(expression: str, zone: Zone) -> str:
         "registries": [
             f"^{re.escape(registry)}/[^@]+@sha256:[0-9a-f]{{64}}$" for registry in zone.registries
         ],
-        "hosts": [_host_pattern(host) for host in zone.hosts],
+        "hosts": [_IN_CLUSTER, *(_host_pattern(host) for host in zone.hosts)],
         "internal": [
             f"{name}={value}" for name, values in internal_annotations().items() for value in values
         ],

@@ -32,9 +32,14 @@ _CLUSTER_DNS = ("__PILLAR__CLUSTER__DNS__", "__PILLAR__LOCAL__DNS__")
     pack="egress",
     kinds=PODS,
     cel=[
+        Cel("!has(variables.pod.dnsPolicy) || variables.pod.dnsPolicy in ['ClusterFirst', 'None']"),
         Cel(
-            "(!has(variables.pod.dnsPolicy) || variables.pod.dnsPolicy in ['ClusterFirst']) && "
-            "!has(variables.pod.dnsConfig)"
+            "!has(variables.pod.dnsConfig) || !has(variables.pod.dnsConfig.nameservers) || "
+            "variables.pod.dnsConfig.nameservers.all(a, {networks}.exists(n, cidr(n).containsIP(a)))"
+        ),
+        Cel(
+            "!has(variables.pod.hostAliases) || variables.pod.hostAliases.all(a, "
+            "{networks}.exists(n, cidr(n).containsIP(a.ip)))"
         ),
     ],
 )

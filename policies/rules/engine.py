@@ -68,6 +68,19 @@ _REMOTE_CONFIGS = (
             "variables.engines.all(c, ((has(c.command) ? c.command : []) + (has(c.args) ? c.args : "
             "[])).exists(w, w.startsWith('/') && !w.endsWith('vllm') || w.startsWith('--model=/')))"
         ),
+        Cel(
+            "variables.engines.all(c, ((has(c.command) ? c.command : []) + (has(c.args) ? c.args : "
+            "[])).all(w, !w.matches('^--(tokenizer|hf[-_]config[-_]path)=[^/]')))"
+        ),
+        Cel(
+            "variables.containers.all(c, !has(c.env) || c.env.all(e, !(e.name == 'HF_ENDPOINT') || "
+            "has(e.value) && isURL(e.value) && {hosts}.exists(h, "
+            "url(e.value).getHostname().matches(h))))"
+        ),
+        Cel(
+            "variables.containers.all(c, !has(c.env) || c.env.all(e, !(e.name == "
+            "'VLLM_USE_MODELSCOPE') || has(e.value) && e.value.lowerAscii() in ['', '0', 'false']))"
+        ),
     ],
 )
 def hub(subject: Subject, zone: Zone) -> Iterator[Hit]:
@@ -266,7 +279,7 @@ def media(subject: Subject, zone: Zone) -> Iterator[Hit]:
         Cel(
             "variables.engines.all(c, ((has(c.command) ? c.command : []) + (has(c.args) ? c.args : "
             "[])).all(w, "
-            "!w.matches('^--(trust[-_]remote[-_]code(=[Tt]rue)?$|tool[-_]server|config(=|$))') && "
+            "!w.matches('^--(trust[-_]r[^=]*(=[Tt]rue)?$|tool[-_]server|config(=|$))') && "
             "!w.matches('^(--model=|--tokenizer=|--download[-_]dir=)?[a-z0-9]+://')))"
         ),
         Cel(

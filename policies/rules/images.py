@@ -20,6 +20,10 @@ from policies.walkers import images
     kinds=PODS,
     cel=[
         Cel("variables.containers.all(c, {registries}.exists(r, c.image.matches(r)))"),
+        Cel(
+            "!has(variables.pod.volumes) || variables.pod.volumes.all(v, !has(v.image) || "
+            "{registries}.exists(r, v.image.reference.matches(r)))"
+        ),
     ],
 )
 def pinned(subject: Subject, zone: Zone) -> Iterator[Hit]:

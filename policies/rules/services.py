@@ -50,13 +50,12 @@ def external_name(subject: Subject, zone: Zone) -> Iterator[Hit]:
     cel=[
         Cel(
             "object.spec.type in ['ClusterIP', 'ExternalName'] || object.spec.type == 'LoadBalancer' "
-            "&& has(object.metadata.annotations) && object.metadata.annotations.exists(k, k + '=' + "
-            "object.metadata.annotations[k].lowerAscii() in {internal})"
+            "&& (has(object.spec.loadBalancerIP) && {networks}.exists(n, "
+            "cidr(n).containsIP(object.spec.loadBalancerIP)) || has(object.metadata.annotations) && "
+            "object.metadata.annotations.exists(k, k + '=' + "
+            "object.metadata.annotations[k].lowerAscii() in {internal}))"
         ),
-        Cel(
-            "!has(object.spec.externalIPs) || object.spec.externalIPs.all(a, {networks}.exists(n, "
-            "cidr(n).containsIP(a)))"
-        ),
+        Cel("!has(object.spec.externalIPs) || size(object.spec.externalIPs) == 0"),
     ],
 )
 def doors(subject: Subject, zone: Zone) -> Iterator[Hit]:
@@ -89,8 +88,9 @@ def doors(subject: Subject, zone: Zone) -> Iterator[Hit]:
     kinds=["core/Endpoints", "discovery.k8s.io/EndpointSlice"],
     cel=[
         Cel(
-            "!has(object.subsets) || object.subsets.all(s, !has(s.addresses) || s.addresses.all(a, "
-            "{networks}.exists(n, cidr(n).containsIP(a.ip))))",
+            "!has(object.subsets) || object.subsets.all(s, (!has(s.addresses) || s.addresses.all(a, "
+            "{networks}.exists(n, cidr(n).containsIP(a.ip)))) && (!has(s.notReadyAddresses) || "
+            "s.notReadyAddresses.all(a, {networks}.exists(n, cidr(n).containsIP(a.ip)))))",
             kinds=("core/Endpoints",),
         ),
         Cel(
