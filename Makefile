@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v "$$python" && break; \
 	done)
 BIN := .venv/bin
-SOURCES := facts policies components stacks toolchain cli tests
+SOURCES := facts policies components stacks services toolchain cli tests
 
 # no target reads the user's kubeconfig, cloud credentials or Pulumi login
 unexport $(filter KUBECONFIG KUBE_% KUBERNETES_% AWS_% AZURE_% ARM_% GOOGLE_% GCLOUD_% CLOUDSDK_% PULUMI_% VAULT_%, $(.VARIABLES))

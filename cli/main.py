@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli import cluster, down, env, errors, plan, policy, size, toolchain, up
+from cli import cluster, down, env, errors, plan, policy, size, toolchain, up, weights
 from cli.errors import EXIT_CODES
 
 
@@ -55,6 +55,7 @@ for command in (
     plan.command,
     env.command,
     size.command,
+    weights.group,
     policy.group,
     cluster.group,
     toolchain.group,

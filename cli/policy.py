@@ -199,10 +199,10 @@ def markdown_page(rules: Sequence["Rule"]) -> str:
         "Made by `sovereign policy list --markdown > docs/rules.md` from the rules; a test holds it current.",
         "`sovereign policy explain ID` tells the same of one rule or route.",
         "",
-        f"{len(rules)} rules close {len(routes)} routes. Of those for Kubernetes objects, the API server itself "
-        f"holds to {len([rule for rule in rules if rule.cel])} in the namespaces of the service, as "
-        "ValidatingAdmissionPolicies with their CEL; the others need more than one object, a command line taken "
-        "apart as a shell would, or numbers that CEL doesn't have, and stay with the plan: "
+        f"{len(rules)} rules close {len(routes)} routes. Of those for Kubernetes objects, the API server "
+        f"holds to {len([rule for rule in rules if rule.cel])} itself in the namespaces of the service, as "
+        "ValidatingAdmissionPolicies with their CEL; the others need more than one object, a command line "
+        "taken apart as a shell would, or numbers that CEL doesn't have, and stay with the plan: "
         f"{', '.join(f'[{r.id}](#{_anchor(r.id)})' for r in admission.unexpressed(rules))}.",
         "",
         "| route | rules |",

@@ -85,7 +85,11 @@ def policies(rules: Iterable[Rule], zone: Zone, prefix: str) -> list[dict[str, A
 
 def unexpressed(rules: Iterable[Rule]) -> list[Rule]:
     """Kubernetes rules that the API server can't hold objects to: the plan alone does."""
-    return [rule for rule in rules if rule.kinds and not rule.cel]
+    return [
+        rule
+        for rule in rules
+        if not rule.cel and (rule.kinds or (rule.scope == "plan" and rule.pack == "egress"))
+    ]
 
 
 def _pair(

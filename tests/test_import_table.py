@@ -14,8 +14,9 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "policies": frozenset({"facts"}),
     "components": frozenset({"facts"}),
     "stacks": frozenset({"components", "policies", "facts"}),
+    "services": frozenset(),
     "toolchain": frozenset(),
-    "cli": frozenset({"components", "facts", "policies", "stacks", "toolchain"}),
+    "cli": frozenset({"components", "facts", "policies", "services", "stacks", "toolchain"}),
 }
 
 

@@ -1,0 +1,2 @@
+"""Weights that were signed, and nothing else: a manifest of digests, its signature, and the check of every
+byte."""

@@ -1,0 +1,5 @@
+"""What is wrong with a folder of weights, each as a sentence that says what to do."""
+
+
+class WeightsError(ValueError):
+    """The weights can't be signed, or aren't the ones that were signed; a message may have several lines."""
