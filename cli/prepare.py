@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -202,9 +203,19 @@ def set_missing_secrets(stack: Stack, settings: "Settings", engine: "Engine", re
     from stacks.settings import read_file
 
     present = (read_file(_given(engine.config_file)).get("config") or {}).keys()
-    for key, value in secret_config.ensure(present, settings).items():
+    current = {
+        key: "set" if key == secret_config.AUDIT_KEY else _in_clear(key, stack, engine)
+        for key in (secret_config.AUDIT_KEY, secret_config.AUTHORITY, secret_config.CERTIFICATES)
+        if key in present
+    }
+    for key, value in secret_config.ensure(current, settings, datetime.now(UTC)).items():
         engine.checked(["config", "set", "--secret", key, "--stack", stack.name], given=value)
-        report(f"made the secret {key}")
+        report(f"{'renewed' if key in present else 'made'} the secret {key}")
+
+
+def _in_clear(key: str, stack: Stack, engine: "Engine") -> str:
+    """A secret of the stack's configuration; it stays in this process."""
+    return engine.checked(["config", "get", key, "--stack", stack.name]).removesuffix("\n")
 
 
 def state_folder(stack: Stack, settings: "Settings") -> Path | None:

@@ -24,8 +24,9 @@ def main() -> None:
     program.guard(site, stack, zone)
     custody.check(chosen, site, stack, os.environ)
 
+    certificates = None if chosen.certificates == "cert-manager" else secret(CERTIFICATES)
     base = ground.lay(chosen, site, stack)
-    outputs = service.stand_up(chosen, site, zone, base, secret(AUDIT_KEY), secret(CERTIFICATES))
+    outputs = service.stand_up(chosen, site, zone, base, secret(AUDIT_KEY), certificates)
     for name, value in {"zone": zone.name, **outputs}.items():
         pulumi.export(name, value)
 

@@ -7,6 +7,7 @@ from pulumi import Output
 from components.ground import Ground
 from components.serving.admission import Admission
 from components.serving.audit import AuditService
+from components.serving.certificates import ClusterAuthority
 from components.serving.gateway import Gateway
 from components.serving.isolation import Isolation
 from components.serving.keys import Keys
@@ -27,16 +28,18 @@ def stand_up(
     zone: Zone,
     ground: Ground,
     audit_key: Output[str],
-    certificates: Output[str],
+    certificates: Output[str] | None,
 ) -> Mapping[str, str]:
-    """Everything that runs; gives the stack's outputs. The keys are those of secret_config.py."""
+    """Everything that runs; gives the stack's outputs. The keys are those of secret_config.py; without
+    certificates, cert-manager issues them."""
     names = NamespaceNames(**settings.namespaces.model_dump())
     models = served.served(settings, site)
 
     Admission("admission", admission.policies(rules.load(site.folder), zone, names.serving), ground)
     namespaces = Namespaces("namespaces", names, ground)
     isolation = Isolation("isolation", namespaces, settings.clients, ground)
-    keys = Keys("keys", audit_key, certificates, [model.name for model in models], isolation)
+    issuer = ClusterAuthority("certificates", names.serving, ground) if certificates is None else certificates
+    keys = Keys("keys", audit_key, issuer, [model.name for model in models], isolation)
     audit = AuditService("audit", isolation.audit, keys, ground)
     engines = {
         model.name: VllmServer(slug(model.name), model, isolation.serving, keys, ground) for model in models

@@ -252,6 +252,9 @@ class Settings(Part):
             "it is a public key in PEM, as `openssl pkey -pubout` writes it, under `weightsKey: |`",
         ),
     ]
+    #: who issues the certificates between gateway, engines and audit service: the kit, as encrypted
+    #: configuration of the stack, or cert-manager, where the cluster has it
+    certificates: Literal["kit", "cert-manager"] = "kit"
     namespaces: Namespaces = Namespaces()
     #: networks whose hosts may call the gateway
     clients: tuple[Network, ...] = ()

@@ -11,10 +11,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pulumi import ComponentResource, Output, ResourceOptions, RunError
+from pulumi import ComponentResource, Output, Resource, ResourceOptions, RunError
 from pulumi_kubernetes.core.v1 import Secret
 
 from components.serving import names
+from components.serving.certificates import ClusterAuthority
 from components.serving.isolation import Isolation, Place
 from components.serving.names import Identity
 from components.serving.workload import metadata
@@ -32,7 +33,7 @@ class Sealed:
     """A Secret that a workload mounts."""
 
     name: str
-    secret: Secret
+    secret: Resource
 
 
 class Keys(ComponentResource):
@@ -54,29 +55,42 @@ class Keys(ComponentResource):
         self,
         name: str,
         audit_key: Output[str],
-        certificates: Output[str],
+        certificates: Output[str] | ClusterAuthority,
         models: Sequence[str],
         isolation: Isolation,
         opts: ResourceOptions | None = None,
     ) -> None:
-        """`audit_key`: 32 bytes, base64. `certificates`: JSON {"ca": PEM, HOLDER: {"certificate", "key"}}."""
+        """`audit_key`: 32 bytes, base64. `certificates`: JSON {"ca": PEM, HOLDER: {"certificate", "key"}}, or
+        the authority that has them issued."""
         super().__init__("sovereign:index:Keys", name, None, opts)
         gateway, audit = names.part(names.GATEWAY), names.part(names.AUDIT)
         engines = {model: names.engine(model) for model in models}
         self.engines = {
-            model: self._certificate(who.name, who, isolation.serving, certificates)
-            for model, who in engines.items()
+            model: self._server(who, isolation.serving, certificates) for model, who in engines.items()
         }
-        self.gateway = self._certificate(gateway.name, gateway, isolation.gateway, certificates)
-        self.gateway_client = self._certificate(CLIENTS[0], gateway, isolation.gateway, certificates)
-        self.audit = self._certificate(audit.name, audit, isolation.audit, certificates)
+        self.gateway = self._server(gateway, isolation.gateway, certificates)
+        self.gateway_client = self._certificate(CLIENTS[0], gateway, [], isolation.gateway, certificates)
+        self.audit = self._server(audit, isolation.audit, certificates)
         self.prompt = self._derived("prompt-key", gateway, isolation.gateway, audit_key)
         self.chain = self._derived("chain-key", audit, isolation.audit, audit_key)
         self.register_outputs({})
 
-    def _certificate(self, holder: str, who: Identity, place: Place, certificates: Output[str]) -> Sealed:
+    def _server(self, who: Identity, place: Place, certificates: Output[str] | ClusterAuthority) -> Sealed:
+        return self._certificate(who.name, who, [who.host(place.name)], place, certificates)
+
+    def _certificate(
+        self,
+        holder: str,
+        who: Identity,
+        hosts: Sequence[str],
+        place: Place,
+        certificates: Output[str] | ClusterAuthority,
+    ) -> Sealed:
+        name = f"{holder}-tls"
+        if isinstance(certificates, ClusterAuthority):
+            return Sealed(name, certificates.certificate(holder, who, hosts, place))
         return self._seal(
-            f"{holder}-tls", who, place, "kubernetes.io/tls", certificates, lambda text: _pems(text, holder)
+            name, who, place, "kubernetes.io/tls", certificates, lambda text: _pems(text, holder)
         )
 
     def _derived(self, name: str, who: Identity, place: Place, audit_key: Output[str]) -> Sealed:

@@ -1,5 +1,6 @@
 """A stack's objects without an engine and without a cluster."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pulumi
@@ -9,6 +10,9 @@ from facts import zones
 from facts.site import Site
 from stacks import ground, secret_config, service, settings
 from tests.support.render import Asked, render
+
+#: when the certificates of the tests are made
+NOW = datetime.now(UTC)
 
 UID = "6f2d1c7e-5b0a-4c5e-9f39-0d8f4a7b2c11"
 
@@ -42,7 +46,9 @@ def objects(site: Site, stack: str, given: settings.Settings | None = None) -> l
     chosen = given or settings.load(site.stack_file(stack))
 
     def build() -> None:
-        values = {key: pulumi.Output.secret(value) for key, value in secret_config.ensure((), chosen).items()}
+        values = {
+            key: pulumi.Output.secret(value) for key, value in secret_config.ensure({}, chosen, NOW).items()
+        }
         base = ground.lay(chosen, site, stack)
         service.stand_up(
             chosen,
@@ -50,7 +56,7 @@ def objects(site: Site, stack: str, given: settings.Settings | None = None) -> l
             zones.load(site.zone_file(chosen.zone)),
             base,
             values[secret_config.AUDIT_KEY],
-            values[secret_config.CERTIFICATES],
+            values.get(secret_config.CERTIFICATES),
         )
 
     return render(build, stack=stack)

@@ -115,7 +115,8 @@ def test_a_cluster_that_is_gone_is_said(cluster: LiveCluster, tmp_path: Path) ->
 def test_a_cluster_that_is_another_is_not_trusted(cluster: LiveCluster, tmp_path: Path) -> None:
     """The address is right, and the authority is someone else's."""
     chosen = settings.load(ROOT / "stacks" / "Pulumi.local.yaml")
-    foreign = str(secret_config.certificates(chosen, datetime.now(UTC))["ca"])
+    made = secret_config.ensure({}, chosen, datetime.now(UTC))
+    foreign = json.loads(made[secret_config.CERTIFICATES])["ca"]
     data = yaml.safe_load(Kubeconfig.read(cluster.kubeconfig).text)
     trusted = data["clusters"][0]["cluster"]
     trusted["certificate-authority-data"] = base64.b64encode(foreign.encode()).decode()
