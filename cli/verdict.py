@@ -42,6 +42,11 @@ def _stored(stack: Stack) -> dict[str, Any] | None:
 
 def _finding(refusal: dict[str, str]) -> dict[str, Any]:
     """A finding from a policy's event, which has its parts in one sentence."""
+    from policies.sentence import finding_of
+
+    said = finding_of(refusal["message"], refusal["urn"])
+    if said is not None:
+        return said.to_json()
     return {
         "rule": refusal["rule"],
         "route": "",

@@ -53,8 +53,8 @@ class _Web:
             answer = self._pool.request("GET", url, headers={**headers, **self._login(url)})
         except (urllib3.exceptions.HTTPError, ValueError) as error:
             raise _Unreachable(
-                f"{what} can't be fetched from the index set by {self.origin} ({type(error).__name__}): "
-                "check the address and the network, set --index-url, or give a wheel file instead of a version"
+                f"{what} can't be fetched from the index of {self.origin} ({type(error).__name__}): "
+                "check the address and the network, set --index-url, or give a wheel file instead"
             ) from error
         if answer.status != expected:
             raise _Unreachable(

@@ -227,10 +227,14 @@ def test_plain_pulumi_without_rules_is_refused_and_with_them_goes_through(trial:
     refused = trial.pulumi("up", "--yes")
     assert refused.returncode != 0
     assert "No plan of this stack has been judged" in refused.stdout + refused.stderr
-    assert "8192" not in json.dumps(trial.get("deployment", "vllm-llama-3-3-70b", "llm-serving")["spec"])
+    assert "max-model-len=8192" not in json.dumps(
+        trial.get("deployment", "vllm-llama-3-3-70b", "llm-serving")["spec"]
+    )
     passed = trial.pulumi("up", "--yes", "--policy-pack", PACK)
     assert passed.returncode == 0, passed.stdout + passed.stderr
-    assert "8192" in json.dumps(trial.get("deployment", "vllm-llama-3-3-70b", "llm-serving")["spec"])
+    assert "max-model-len=8192" in json.dumps(
+        trial.get("deployment", "vllm-llama-3-3-70b", "llm-serving")["spec"]
+    )
 
 
 def test_a_leaking_stack_is_refused_with_its_finding(trial: Trial) -> None:
@@ -241,7 +245,7 @@ def test_a_leaking_stack_is_refused_with_its_finding(trial: Trial) -> None:
     plan = trial.json("plan", "leak", expect=1)
     assert plan["verdict"] == "refuse"
     leaks = [finding for finding in plan["findings"] if "registry.example.com" in finding["seen"]]
-    assert leaks
+    assert leaks, plan["findings"]
     assert all(finding["urn"] and finding["fix"] for finding in leaks)
     assert "site.names" in {finding["rule"] for finding in plan["findings"]}
     done = trial.sovereign("up", "leak")
