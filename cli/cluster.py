@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from toolchain.cluster import Cluster, Status
 
 #: what a cluster of the kit's has unless asked otherwise; a stack says it in its settings (`embedded:`)
-NODES, GPU, GPUS_PER_NODE = 4, "NVIDIA-H100-80GB-HBM3", 8
+NODES, GPU, GPUS_PER_NODE, ROOMS = 4, "NVIDIA-H100-80GB-HBM3", 8, 3
 
 
 @click.group("cluster", short_help="The embedded cluster: up, down, status.", epilog=EXIT_CODES)
@@ -36,8 +36,15 @@ def group() -> None:
     show_default=True,
     help="GPUs a node.",
 )
+@click.option(
+    "--rooms",
+    type=click.IntRange(1, 16),
+    default=ROOMS,
+    show_default=True,
+    help="Failure domains.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
-def up(nodes: int, gpu: str, gpus_per_node: int, as_json: bool) -> None:
+def up(nodes: int, gpu: str, gpus_per_node: int, rooms: int, as_json: bool) -> None:
     """Starts the cluster, or brings a half-started one to completion. Running it twice changes nothing.
 
     \b
@@ -45,7 +52,7 @@ def up(nodes: int, gpu: str, gpus_per_node: int, as_json: bool) -> None:
       sovereign cluster up --nodes 100
       kubectl --kubeconfig .sovereign/cluster/kubeconfig get nodes
     """
-    started = start(workspace.current(), nodes, gpu, gpus_per_node, Progress(quiet=as_json))
+    started = start(workspace.current(), nodes, gpu, gpus_per_node, rooms, Progress(quiet=as_json))
     _show(as_dict(started), as_json)
 
 
@@ -85,7 +92,9 @@ def of(site: Site) -> "Cluster":
     return Cluster(site.cluster)
 
 
-def start(site: Site, nodes: int, gpu: str, gpus_per_node: int, report: Callable[[str], None]) -> "Status":
+def start(
+    site: Site, nodes: int, gpu: str, gpus_per_node: int, rooms: int, report: Callable[[str], None]
+) -> "Status":
     """Starts the site's cluster, and builds first what is missing. Raises BuildError, ClusterError."""
     from toolchain import build
     from toolchain.cluster import REQUIRED
@@ -95,6 +104,7 @@ def start(site: Site, nodes: int, gpu: str, gpus_per_node: int, report: Callable
         nodes=nodes,
         gpu=gpu,
         gpus_per_node=gpus_per_node,
+        rooms=rooms,
         binaries=binaries,
         stages=build.kwok_stages(),
         report=report,

@@ -2,7 +2,7 @@
 
 import click
 
-from cli import drive, output, prepare, workspace
+from cli import drive, output, prepare, size, workspace
 from cli.errors import EXIT_CODES, PASS, REFUSED
 from cli.events import Outcome
 from cli.progress import Progress
@@ -28,6 +28,8 @@ def command(ctx: click.Context, stack: str, as_json: bool) -> None:
     chosen = workspace.stack(workspace.current(), stack)
     with prepare.held(chosen):
         prepared = prepare.prepare(chosen, report)
+        sized = size.of_stack(prepared.settings, chosen.site)
+        size.tell(sized, report)
         forget(chosen)
         report(f"planning {stack}")
         rc, outcome = drive.run(prepared, "preview", drive.PACK, report)
@@ -36,7 +38,7 @@ def command(ctx: click.Context, stack: str, as_json: bool) -> None:
         raise failure(stack, outcome)
     changes = steps(outcome)
     if as_json:
-        output.emit_json({**contract(verdict), "changes": changes})
+        output.emit_json({**contract(verdict), "changes": changes, "sizing": sized})
     else:
         click.echo(table(changes))
         click.echo(output.verdict_text(verdict, output.counted(verdict["resources"] or 0, "resource")))

@@ -137,7 +137,7 @@ def cluster_up(stack: Stack, settings: "Settings", report: Report) -> None:
     """Starts the embedded cluster as the settings describe it. Raises BuildError, ClusterError."""
     wanted = settings.embedded
     assert wanted is not None  # the settings hold it for an embedded cluster
-    cluster.start(stack.site, wanted.nodes, wanted.gpu, wanted.gpus_per_node, report)
+    cluster.start(stack.site, wanted.nodes, wanted.gpu, wanted.gpus_per_node, wanted.rooms, report)
 
 
 def engine_of(

@@ -1,6 +1,7 @@
 """`sovereign size MODEL`: does the model fit, on which GPUs, and where does the memory go?"""
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -8,7 +9,11 @@ from cli import output, workspace
 from cli.errors import EXIT_CODES, PASS, REFUSED, BadInput
 from facts import gpus, models, sizing
 from facts.gpus import Gpu
+from facts.site import Site
 from facts.sizing import Demand, Fit
+
+if TYPE_CHECKING:
+    from stacks.settings import Settings
 
 
 @click.command("size", short_help="Does a model fit, and on which GPUs?", epilog=EXIT_CODES)
@@ -130,6 +135,40 @@ def _text(demand: Demand, answer: Fit, fitting: tuple[Fit, ...], every: bool) ->
         else f"{output.paint('does not fit', 'red')}: {said}",
     ]
     return "\n".join(lines)
+
+
+def of_stack(settings: "Settings", site: Site) -> list[dict[str, Any]]:
+    """How each model of a stack fits where its settings put it, and what a change of it costs."""
+    from components.serving.vllm import downtime
+    from stacks import served
+
+    fits = served.fits(settings, site)
+    return [
+        {
+            "model": model.name,
+            "engines": f"{model.replicas} x {fits[model.name].name}",
+            "quantization": model.demand.quantization.name,
+            "fits": fits[model.name].fits,
+            "needed_gib": round(fits[model.name].needed, 1),
+            "available_gib": round(fits[model.name].available, 1),
+            "cache_tokens": fits[model.name].tokens,
+            "asked_tokens": model.demand.context * model.demand.concurrency,
+            "change": downtime(model, given.weights.read_rate * 1_000_000),
+        }
+        for model, given in zip(served.served(settings, site), settings.models, strict=True)
+    ]
+
+
+def tell(sized: list[dict[str, Any]], report: Callable[[str], None]) -> None:
+    """The sizing of a stack as lines of progress, before anything is planned."""
+    for one in sized:
+        verdict = "fits" if one["fits"] else "does not fit"
+        report(
+            f"{one['model']} {one['quantization']}, {one['engines']}: {verdict}, {one['needed_gib']} of "
+            f"{one['available_gib']} GiB; room for {one['cache_tokens']:,} tokens, "
+            f"{one['asked_tokens']:,} asked"
+        )
+        report(f"{one['model']}: {one['change'][:1].lower()}{one['change'][1:].removesuffix('.')}")
 
 
 def table(fitting: tuple[Fit, ...]) -> str:

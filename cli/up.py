@@ -4,7 +4,7 @@ from typing import Any, NoReturn
 
 import click
 
-from cli import drive, events, output, prepare, workspace
+from cli import drive, events, output, prepare, size, workspace
 from cli.errors import EXIT_CODES, REFUSED, OperationFailed
 from cli.progress import Progress
 from cli.verdict import contract, forget, of_run
@@ -32,6 +32,8 @@ def command(ctx: click.Context, stack: str, as_json: bool, yes: bool) -> None:
     chosen = workspace.stack(workspace.current(), stack)
     with prepare.held(chosen):
         prepared = prepare.prepare(chosen, report)
+        sized = size.of_stack(prepared.settings, chosen.site)
+        size.tell(sized, report)
         forget(chosen)
         report(f"planning {stack}")
         rc, outcome = drive.run(prepared, "up", ("--yes", *drive.PACK), report)
@@ -40,7 +42,7 @@ def command(ctx: click.Context, stack: str, as_json: bool, yes: bool) -> None:
             refuse(ctx, said, f"{stack}; {made(outcome)}", as_json)
         if rc:
             raise failure(stack, outcome)
-        summary = summary_of(prepared, outcome, report.elapsed())
+        summary = {**summary_of(prepared, outcome, report.elapsed()), "sizing": sized}
     if as_json:
         output.emit_json(summary)
     else:

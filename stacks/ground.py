@@ -36,8 +36,10 @@ def lay(settings: Settings, site: Site, stack: str) -> Ground:
             gpus=kinds,
             gpu_labels={name: gpu.products[0] for name, gpu in kinds.items()},
         )
+    service = settings.namespaces.serving
     storage = embedded.SimulatedStorage(
         "storage",
+        service,
         {model.name: model.weights.size for model in settings.models},
         settings.audit.size,
         (settings.namespaces.audit, RECORDS),
@@ -46,9 +48,9 @@ def lay(settings: Settings, site: Site, stack: str) -> Ground:
     return Ground(
         provider=provider,
         cluster_uid=uid,
-        storage=Storage(embedded.CLASS, embedded.KEY),
+        storage=Storage(storage.class_name, embedded.KEY),
         weights={
-            model.name: _weights(model.weights, embedded.volume_of(model.name), key)
+            model.name: _weights(model.weights, embedded.volume_of(service, model.name), key)
             for model in settings.models
         },
         audit=audit,

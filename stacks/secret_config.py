@@ -69,6 +69,8 @@ def servers(settings: Settings) -> dict[str, list[str]]:
     found = {app: names.part(app) for app in SERVERS}
     places = {names.GATEWAY: where.gateway, names.AUDIT: where.audit}
     hosts = {who.name: [who.host(places[app])] for app, who in found.items()}
+    if settings.clients.host is not None and settings.clients.issuer == "kit":
+        hosts[names.GATEWAY].append(settings.clients.host)
     for model in settings.models:
         who = names.engine(model.name)
         hosts[who.name] = [who.host(where.serving)]

@@ -8,8 +8,9 @@ from components.ground import Ground
 from components.serving.admission import Admission
 from components.serving.audit import AuditService
 from components.serving.certificates import ClusterAuthority
+from components.serving.entrance import Clients, Entrance, LoadBalancer, SharedGateway
 from components.serving.gateway import Gateway
-from components.serving.isolation import Isolation
+from components.serving.isolation import Isolation, Peer
 from components.serving.keys import Keys
 from components.serving.names import slug
 from components.serving.namespaces import NamespaceNames, Namespaces
@@ -37,14 +38,32 @@ def stand_up(
 
     Admission("admission", admission.policies(rules.load(site.folder), zone, names.serving), ground)
     namespaces = Namespaces("namespaces", names, ground)
-    isolation = Isolation("isolation", namespaces, settings.clients, ground)
+    callers = clients(settings)
+    door = callers.through if isinstance(callers.through, SharedGateway) else None
+    peer = Peer(door.namespace, door.pods) if door else None
+    isolation = Isolation("isolation", namespaces, callers.networks, peer, ground)
     issuer = ClusterAuthority("certificates", names.serving, ground) if certificates is None else certificates
-    keys = Keys("keys", audit_key, issuer, [model.name for model in models], isolation)
+    other = None if settings.clients.issuer == "kit" else settings.clients.issuer
+    served_names = [model.name for model in models]
+    keys = Keys("keys", audit_key, issuer, served_names, isolation, callers.host, other)
     audit = AuditService("audit", isolation.audit, keys, ground)
     engines = {
         model.name: VllmServer(slug(model.name), model, isolation.serving, keys, ground) for model in models
     }
     urls = {name: engine.url for name, engine in engines.items()}
     gateway = Gateway("gateway", urls, audit, isolation.gateway, keys, ground)
+    if callers.through is not None:
+        Entrance("entrance", callers, isolation.gateway)
     Observers("observers", settings.observers, isolation)
     return {"cluster": ground.cluster_uid, "gateway": gateway.url, "models": ", ".join(sorted(urls))}
+
+
+def clients(settings: Settings) -> Clients:
+    """Who may call, and through what."""
+    given = settings.clients
+    through: LoadBalancer | SharedGateway | None = None
+    if given.load_balancer is not None:
+        through = LoadBalancer(**given.load_balancer.model_dump())
+    elif given.gateway is not None:
+        through = SharedGateway(**given.gateway.model_dump())
+    return Clients(given.networks, given.host, through)

@@ -35,6 +35,14 @@ def _form(pattern: str, advice: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _address(text: str) -> str:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError("an address is one of IPv4 or IPv6, such as 10.20.0.10") from None
+    return text
+
+
 def _network(cidr: str) -> str:
     try:
         ipaddress.ip_network(cidr)
@@ -205,6 +213,57 @@ class Model(Part):
         return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
 
 
+class LoadBalancer(Part):
+    """A Service of type LoadBalancer inside the site's own network."""
+
+    #: an address of the zone's networks (spec.loadBalancerIP)
+    address: Annotated[str, AfterValidator(_address)] | None = None
+    #: by which the cluster's controller gives an internal address: facts/load_balancers.yaml
+    annotations: dict[str, str] = {}
+    #: spec.loadBalancerClass
+    class_name: ObjectName | None = None
+
+    @model_validator(mode="after")
+    def _inside(self) -> Self:
+        if self.address is None and not self.annotations:
+            raise ValueError("give an address of the zone, or the annotation that makes it internal")
+        return self
+
+
+class SharedGateway(Part):
+    """A Gateway of the cluster (Gateway API), whose listener passes TLS through."""
+
+    name: ObjectName
+    namespace: Label
+    listener: Label
+    #: labels of its pods: the only ones from which the gateway then takes calls
+    pods: Annotated[dict[str, str], Field(min_length=1)]
+
+
+class Clients(Part):
+    """Who may call the gateway, by which name, through what. Without networks nobody may."""
+
+    #: networks whose hosts may call the gateway
+    networks: tuple[Network, ...] = ()
+    #: the name that applications call
+    host: Annotated[str, _form(rf"{_LABEL}(\.{_LABEL})+", "a host is a whole DNS name")] | None = None
+    #: who issues the certificate for that name: the kit's own authority, or a ClusterIssuer of cert-manager
+    issuer: ObjectName = "kit"
+    load_balancer: LoadBalancer | None = None
+    gateway: SharedGateway | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        entrances = [way for way in (self.load_balancer, self.gateway) if way is not None]
+        if len(entrances) > 1:
+            raise ValueError("there is one way in: loadBalancer or gateway, not both")
+        if entrances and (not self.networks or self.host is None):
+            raise ValueError("a way in needs networks, whose hosts may call, and the host that they call")
+        if self.issuer != "kit" and self.host is None:
+            raise ValueError("issuer: is for the certificate of host: give host, or leave it out")
+        return self
+
+
 def _some(models: tuple[Model, ...]) -> tuple[Model, ...]:
     if not models:
         raise ValueError("name at least 1 model")
@@ -256,8 +315,7 @@ class Settings(Part):
     #: configuration of the stack, or cert-manager, where the cluster has it
     certificates: Literal["kit", "cert-manager"] = "kit"
     namespaces: Namespaces = Namespaces()
-    #: networks whose hosts may call the gateway
-    clients: tuple[Network, ...] = ()
+    clients: Clients = Clients()
     audit: Audit = Audit()
     #: how long audit records are kept; how long they may be is the zone's matter
     retention_days: Count

@@ -20,7 +20,6 @@ from pulumi_kubernetes.storage.v1 import StorageClass
 
 from components.serving.names import slug
 
-CLASS = "simulated"
 KEY = "none: simulated, nothing is stored"
 
 _DRIVER = "simulated.sovereign.internal"
@@ -30,24 +29,28 @@ _LABELS = {"llm.kit/simulated": "true", "app.kubernetes.io/part-of": "sovereign"
 class SimulatedStorage(ComponentResource):
     """A StorageClass without a provisioner behind it, volumes of weights and one of audit records."""
 
+    class_name: str
     made: tuple[Resource, ...]
 
     def __init__(
         self,
         name: str,
+        service: str,
         weights: Mapping[str, str],
         records_size: str,
         records_claim: tuple[str, str],
         provider: Provider,
         opts: ResourceOptions | None = None,
     ) -> None:
-        """`weights`: the size of each model's volume, by the model's name. `records_claim`: namespace and
-        name of the claim that the volume of records is kept for."""
+        """`service`: which of the cluster's it is for. `weights`: the size of each model's volume, by the
+        model's name. `records_claim`: namespace and name of the claim that the volume of records is kept
+        for."""
         super().__init__("sovereign:index:SimulatedStorage", name, None, opts)
+        self.class_name = f"simulated-{service}"
         options = ResourceOptions(parent=self, provider=provider)
         storage_class = StorageClass(
-            CLASS,
-            metadata=ObjectMetaArgs(name=CLASS, labels=_LABELS),
+            self.class_name,
+            metadata=ObjectMetaArgs(name=self.class_name, labels=_LABELS),
             provisioner=_DRIVER,
             reclaim_policy="Retain",
             volume_binding_mode="Immediate",
@@ -58,10 +61,12 @@ class SimulatedStorage(ComponentResource):
         self.made = (
             storage_class,
             *(
-                _volume(volume_of(model), volume_of(model), size, "ReadOnlyMany", None, volumes)
+                self._volume(
+                    volume_of(service, model), volume_of(service, model), size, "ReadOnlyMany", None, volumes
+                )
                 for model, size in weights.items()
             ),
-            _volume(
+            self._volume(
                 "simulated-audit-records",
                 # the claim's own: bound to one claim for good, it couldn't go while that claim is there
                 f"simulated-{namespace}-{claim}",
@@ -73,30 +78,30 @@ class SimulatedStorage(ComponentResource):
         )
         self.register_outputs({})
 
+    def _volume(
+        self,
+        resource: str,
+        name: str,
+        size: str,
+        access: str,
+        kept_for: ObjectReferenceArgs | None,
+        opts: ResourceOptions,
+    ) -> PersistentVolume:
+        return PersistentVolume(
+            resource,
+            metadata=ObjectMetaArgs(name=name, labels=_LABELS),
+            spec=PersistentVolumeSpecArgs(
+                capacity={"storage": size},
+                access_modes=[access],
+                storage_class_name=self.class_name,
+                persistent_volume_reclaim_policy="Retain",
+                csi=CSIPersistentVolumeSourceArgs(driver=_DRIVER, volume_handle=name),
+                claim_ref=kept_for,
+            ),
+            opts=opts,
+        )
 
-def volume_of(model: str) -> str:
+
+def volume_of(service: str, model: str) -> str:
     """The simulated volume of a model's weights."""
-    return f"simulated-weights-{slug(model)}"
-
-
-def _volume(
-    resource: str,
-    name: str,
-    size: str,
-    access: str,
-    kept_for: ObjectReferenceArgs | None,
-    opts: ResourceOptions,
-) -> PersistentVolume:
-    return PersistentVolume(
-        resource,
-        metadata=ObjectMetaArgs(name=name, labels=_LABELS),
-        spec=PersistentVolumeSpecArgs(
-            capacity={"storage": size},
-            access_modes=[access],
-            storage_class_name=CLASS,
-            persistent_volume_reclaim_policy="Retain",
-            csi=CSIPersistentVolumeSourceArgs(driver=_DRIVER, volume_handle=name),
-            claim_ref=kept_for,
-        ),
-        opts=opts,
-    )
+    return f"simulated-{service}-{slug(model)}"

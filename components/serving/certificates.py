@@ -55,24 +55,7 @@ class ClusterAuthority(ComponentResource):
 
     def certificate(self, holder: str, who: Identity, hosts: Sequence[str], place: Place) -> Resource:
         """A certificate in the Secret `<holder>-tls`: of a server for `hosts`, of a client for none."""
-        return CustomResource(
-            f"{place.name}/{holder}-tls",
-            api_version=_VERSION,
-            kind="Certificate",
-            metadata=metadata(who, place, f"{holder}-tls"),
-            spec={
-                "secretName": f"{holder}-tls",
-                "commonName": holder,
-                **({"dnsNames": list(hosts)} if hosts else {}),
-                # one purpose a certificate: a server's can't be used to call another server
-                "usages": ["digital signature", "server auth" if hosts else "client auth"],
-                "duration": _DAYS_90,
-                "renewBefore": _DAYS_30,
-                "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
-                "issuerRef": {"group": "cert-manager.io", "kind": "ClusterIssuer", "name": self.issuer},
-            },
-            opts=place.options(self, after=[self.made]),
-        )
+        return certificate_of(holder, who, hosts, place, self.issuer, self, [self.made])
 
     def _object(
         self, kind: str, name: str, spec: dict[str, object], ground: Ground, after: list[Resource]
@@ -88,3 +71,33 @@ class ClusterAuthority(ComponentResource):
             spec=spec,
             opts=ResourceOptions(parent=self, provider=ground.provider, depends_on=after),
         )
+
+
+def certificate_of(
+    holder: str,
+    who: Identity,
+    hosts: Sequence[str],
+    place: Place,
+    issuer: str,
+    parent: Resource,
+    after: Sequence[Resource],
+) -> Resource:
+    """A certificate by any ClusterIssuer, in the Secret `<holder>-tls`."""
+    return CustomResource(
+        f"{place.name}/{holder}-tls",
+        api_version=_VERSION,
+        kind="Certificate",
+        metadata=metadata(who, place, f"{holder}-tls"),
+        spec={
+            "secretName": f"{holder}-tls",
+            "commonName": holder,
+            **({"dnsNames": list(hosts)} if hosts else {}),
+            # one purpose a certificate: a server's can't be used to call another server
+            "usages": ["digital signature", "server auth" if hosts else "client auth"],
+            "duration": _DAYS_90,
+            "renewBefore": _DAYS_30,
+            "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
+            "issuerRef": {"group": "cert-manager.io", "kind": "ClusterIssuer", "name": issuer},
+        },
+        opts=place.options(parent, after=after),
+    )

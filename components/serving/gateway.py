@@ -49,6 +49,8 @@ class Gateway(ComponentResource):
         who = names.part(names.GATEWAY)
         self.url = who.url(place.name)
         account = service_account(who, place, self)
+        mounted = [keys.gateway, keys.gateway_client, keys.prompt]
+        mounted += [keys.entrance] if keys.entrance else []
         workload = Workload(
             who=who,
             image=ground.images.gateway,
@@ -60,6 +62,7 @@ class Gateway(ComponentResource):
                 "--tls=/tls",
                 "--client-tls=/client-tls",
                 "--prompt-key=/prompt-key/key",
+                *(["--entrance-tls=/entrance-tls"] if keys.entrance else []),
             ],
             cpu="1",
             memory_limit="1Gi",
@@ -69,6 +72,7 @@ class Gateway(ComponentResource):
                 "/tls": keys.gateway.name,
                 "/client-tls": keys.gateway_client.name,
                 "/prompt-key": keys.prompt.name,
+                **({"/entrance-tls": keys.entrance.name} if keys.entrance else {}),
             },
         )
         self.deployment = Deployment(
@@ -88,7 +92,7 @@ class Gateway(ComponentResource):
                 self,
                 after=[
                     account,
-                    *(sealed.secret for sealed in (keys.gateway, keys.gateway_client, keys.prompt)),
+                    *(sealed.secret for sealed in mounted),
                 ],
             ),
         )

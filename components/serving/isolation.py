@@ -30,6 +30,14 @@ from components.serving.namespaces import Namespaces
 
 
 @dataclass(frozen=True)
+class Peer:
+    """Pods by their namespace and labels."""
+
+    namespace: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Place:
     """A namespace behind its policies: where a workload may stand."""
 
@@ -54,10 +62,12 @@ class Isolation(ComponentResource):
         name: str,
         namespaces: Namespaces,
         clients: Sequence[str],
+        door: Peer | None,
         ground: Ground,
         opts: ResourceOptions | None = None,
     ) -> None:
-        """`clients` are the networks (CIDR) whose hosts may call the gateway."""
+        """`clients` are the networks (CIDR) whose hosts may call the gateway; `door` the pods through which
+        they do, where there are such: then the gateway takes calls of those pods only."""
         super().__init__("sovereign:index:Isolation", name, None, opts)
         where = namespaces.names
         gateway = _pods(where.gateway, {"app": names.GATEWAY})
@@ -65,6 +75,7 @@ class Isolation(ComponentResource):
         audit = _pods(where.audit, {"app": names.AUDIT})
         prometheus = _pods(where.monitoring, names.PROMETHEUS_LABELS)
         resolver = _pods(names.DNS_NAMESPACE, names.DNS_LABELS)
+        callers = [_pods(door.namespace, door.labels)] if door else _blocks(clients)
         dns = _out([resolver], _port(53, protocol="UDP"), _port(53, protocol="TCP"))
 
         self.serving = self._place(
@@ -82,7 +93,7 @@ class Isolation(ComponentResource):
             names.GATEWAY,
             ground.provider,
             ingress=[
-                *([_in(_blocks(clients), _port(names.HTTPS))] if clients else []),
+                *([_in(callers, _port(names.HTTPS))] if callers else []),
                 _in([prometheus], _port(names.METRICS)),
             ],
             egress=[_out([vllm], _port(names.HTTPS)), _out([audit], _port(names.HTTPS)), dns],

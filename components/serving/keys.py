@@ -15,7 +15,7 @@ from pulumi import ComponentResource, Output, Resource, ResourceOptions, RunErro
 from pulumi_kubernetes.core.v1 import Secret
 
 from components.serving import names
-from components.serving.certificates import ClusterAuthority
+from components.serving.certificates import ClusterAuthority, certificate_of
 from components.serving.isolation import Isolation, Place
 from components.serving.names import Identity
 from components.serving.workload import metadata
@@ -44,6 +44,8 @@ class Keys(ComponentResource):
     #: by a model's name
     engines: Mapping[str, Sealed]
     gateway: Sealed
+    #: for the name that applications call, where another authority than the service's issues it
+    entrance: Sealed | None
     gateway_client: Sealed
     audit: Sealed
     #: hashes prompts, in the gateway: a plain hash of a short clinical text can be guessed
@@ -58,25 +60,41 @@ class Keys(ComponentResource):
         certificates: Output[str] | ClusterAuthority,
         models: Sequence[str],
         isolation: Isolation,
+        host: str | None = None,
+        issuer: str | None = None,
         opts: ResourceOptions | None = None,
     ) -> None:
         """`audit_key`: 32 bytes, base64. `certificates`: JSON {"ca": PEM, HOLDER: {"certificate", "key"}}, or
-        the authority that has them issued."""
+        the authority that has them issued. `host` is the name that applications call, `issuer` the
+        ClusterIssuer of its certificate; without one it is a second name of the gateway's own."""
         super().__init__("sovereign:index:Keys", name, None, opts)
         gateway, audit = names.part(names.GATEWAY), names.part(names.AUDIT)
         engines = {model: names.engine(model) for model in models}
         self.engines = {
             model: self._server(who, isolation.serving, certificates) for model, who in engines.items()
         }
-        self.gateway = self._server(gateway, isolation.gateway, certificates)
+        own = [host] if host and issuer is None else []
+        self.gateway = self._server(gateway, isolation.gateway, certificates, own)
+        self.entrance = None
+        if host and issuer:
+            name = f"{gateway.name}-entrance"
+            self.entrance = Sealed(
+                f"{name}-tls", certificate_of(name, gateway, [host], isolation.gateway, issuer, self, [])
+            )
         self.gateway_client = self._certificate(CLIENTS[0], gateway, [], isolation.gateway, certificates)
         self.audit = self._server(audit, isolation.audit, certificates)
         self.prompt = self._derived("prompt-key", gateway, isolation.gateway, audit_key)
         self.chain = self._derived("chain-key", audit, isolation.audit, audit_key)
         self.register_outputs({})
 
-    def _server(self, who: Identity, place: Place, certificates: Output[str] | ClusterAuthority) -> Sealed:
-        return self._certificate(who.name, who, [who.host(place.name)], place, certificates)
+    def _server(
+        self,
+        who: Identity,
+        place: Place,
+        certificates: Output[str] | ClusterAuthority,
+        own: Sequence[str] = (),
+    ) -> Sealed:
+        return self._certificate(who.name, who, [who.host(place.name), *own], place, certificates)
 
     def _certificate(
         self,

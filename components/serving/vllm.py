@@ -95,10 +95,11 @@ class Budgets:
     drain: int = _DRAIN
 
     @staticmethod
-    def of(model: Model, weights: Weights) -> "Budgets":
+    def of(model: Model, read_rate: int) -> "Budgets":
+        """`read_rate`: bytes a second of the volume of weights."""
         return Budgets(
-            verify=budgets.read_seconds(model.weights_bytes, weights.read_rate),
-            ready=budgets.ready_seconds(model.weights_bytes, weights.read_rate),
+            verify=budgets.read_seconds(model.weights_bytes, read_rate),
+            ready=budgets.ready_seconds(model.weights_bytes, read_rate),
         )
 
 
@@ -124,7 +125,7 @@ class VllmServer(ComponentResource):
         super().__init__("sovereign:index:VllmServer", name, None, opts)
         who, weights = model.identity, ground.weights[model.name]
         fit = sizing.fit(model.demand, ground.gpus[model.name], model.gpus)
-        within = Budgets.of(model, weights)
+        within = Budgets.of(model, weights.read_rate)
         self.url = who.url(place.name)
         account = service_account(who, place, self)
         volume = f"weights-{names.slug(model.name)}"
@@ -237,9 +238,9 @@ class VllmServer(ComponentResource):
         )
 
 
-def downtime(model: Model, weights: Weights) -> str:
-    """What a change of the model costs its users, in a sentence."""
-    within = Budgets.of(model, weights)
+def downtime(model: Model, read_rate: int) -> str:
+    """What a change of the model costs its users, in a sentence; `read_rate` in bytes a second."""
+    within = Budgets.of(model, read_rate)
     minutes = -(-(within.verify + within.ready) // 60)
     if model.spare:
         return "A change rolls over spare GPUs: no engine is missed."
@@ -267,7 +268,7 @@ def _said(model: Model, fit: Fit, weights: Weights) -> Mapping[str, str]:
         "llm.kit/weights-bytes": str(model.weights_bytes),
         "llm.kit/weights-digest": weights.digest,
         "llm.kit/read-rate": str(weights.read_rate),
-        "llm.kit/change": downtime(model, weights),
+        "llm.kit/change": downtime(model, weights.read_rate),
     }
 
 

@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Lock
 
@@ -82,8 +83,7 @@ def _digest(file: Path, path: str, size: int, progress: Progress, target: Path |
         before = os.fstat(descriptor)
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
-        copy = open(target, "xb", buffering=0) if target else None
-        try:
+        with open(target, "xb", buffering=0) if target else nullcontext() as copy:
             while count := source.readinto(buffer):
                 hashed.update(view[:count])
                 if copy:
@@ -92,9 +92,6 @@ def _digest(file: Path, path: str, size: int, progress: Progress, target: Path |
                 progress(count)
             if copy:
                 os.fsync(copy.fileno())
-        finally:
-            if copy:
-                copy.close()
         after = os.fstat(descriptor)
     if read != size or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         raise WeightsError(

@@ -18,7 +18,11 @@ from stacks import custody, ground, settings
 from tests.stacks.support import AnsweredKubeconfig, objects
 from tests.support.render import Asked
 
-SITES = {"local": ROOT / "stacks", "hospital": ROOT / "tests" / "sites" / "example-hospital"}
+SITES = {
+    "local": ROOT / "stacks",
+    "onprem-paris": ROOT / "stacks",
+    "hospital": ROOT / "tests" / "sites" / "example-hospital",
+}
 
 
 @pytest.fixture(scope="module", params=list(SITES))

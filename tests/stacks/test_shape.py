@@ -17,6 +17,7 @@ from tests.support.render import Asked, of_type
 ENGINE = "vllm-llama-3-3-70b"
 SITES = {
     "local": ROOT / "stacks",
+    "onprem-paris": ROOT / "stacks",
     "hospital": ROOT / "tests" / "sites" / "example-hospital",
 }
 WORKLOADS = ("Deployment", "StatefulSet")

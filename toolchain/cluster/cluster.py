@@ -65,15 +65,17 @@ class Cluster:
         gpus_per_node: int,
         binaries: Mapping[str, Path],
         stages: Sequence[Path],
+        rooms: int = nodes.ROOMS,
         report: Report = lambda sentence: None,
     ) -> Status:
         """Starts what doesn't run, and brings the nodes to what is asked. Run again, it changes nothing.
 
-        `nodes` simulated nodes get `gpus_per_node` GPUs of the product `gpu` (see gpus.yaml); `binaries` are
+        `nodes` simulated nodes get `gpus_per_node` GPUs of the product `gpu` (see gpus.yaml) and
+        are spread over `rooms`, labelled zone-1 and on; `binaries` are
         the paths of REQUIRED; `stages` are KWOK's stage files; `report` takes one-line sentences about the
         progress. Raises ClusterError. What this call started is stopped if it fails or is interrupted.
         """
-        shape = _shape(nodes, gpu, gpus_per_node)
+        shape = _shape(nodes, gpu, gpus_per_node, rooms)
         programs = _programs(binaries)
         with self._sentences(), self._lock(report):
             started: list[Process] = []
@@ -398,12 +400,12 @@ def _grace(names: Sequence[str]) -> float:
     return API_SERVER_STOP_SECONDS if API_SERVER in names else STOP_SECONDS
 
 
-def _shape(count: int, gpu: str, gpus_per_node: int) -> nodes.Shape:
+def _shape(count: int, gpu: str, gpus_per_node: int, rooms: int) -> nodes.Shape:
     if count < 0 or gpus_per_node < 0:
         raise ClusterError(
             f"The local cluster can't have {count} nodes of {gpus_per_node} GPUs. Use no negative number."
         )
-    return nodes.shape(gpu, gpus_per_node)
+    return nodes.shape(gpu, gpus_per_node, rooms)
 
 
 def _programs(binaries: Mapping[str, Path]) -> dict[str, Path]:

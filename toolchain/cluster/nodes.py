@@ -16,7 +16,7 @@ from toolchain.cluster.errors import ClusterError
 
 HERE = Path(__file__).parent
 SIMULATED = "llm.kit/simulated"
-ZONES = 3
+ROOMS = 3
 DRAIN_SECONDS = 30.0
 CONNECTIONS = 4
 
@@ -27,14 +27,16 @@ LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 
 @dataclass(frozen=True)
 class Shape:
-    """What each node has: the GPU product, one GPU's memory in MiB, and how many."""
+    """What each node has: the GPU product, one GPU's memory in MiB, how many; and over how many rooms, as
+    failure domains, the nodes are spread."""
 
     product: str
     memory: int
     count: int
+    rooms: int = ROOMS
 
 
-def shape(product: str, count: int) -> Shape:
+def shape(product: str, count: int, rooms: int = ROOMS) -> Shape:
     """The shape of a node with `count` GPUs. Raises ClusterError for an unknown product."""
     known: dict[str, int] = yaml.safe_load((HERE / "gpus.yaml").read_bytes())
     if product not in known:
@@ -42,7 +44,7 @@ def shape(product: str, count: int) -> Shape:
             f"No GPU product {product!r} is known to the local cluster. Choose one of {', '.join(known)}, "
             f"or add it to {HERE / 'gpus.yaml'}."
         )
-    return Shape(product, known[product], count)
+    return Shape(product, known[product], count, rooms)
 
 
 def name(index: int) -> str:
@@ -66,7 +68,7 @@ def node(index: int, shape: Shape) -> dict[str, Any]:
                 "nvidia.com/gpu.count": str(shape.count),
                 "nvidia.com/gpu.memory": str(shape.memory),
                 "nvidia.com/gpu.product": shape.product,
-                "topology.kubernetes.io/zone": f"zone-{index % ZONES + 1}",
+                "topology.kubernetes.io/zone": f"zone-{index % shape.rooms + 1}",
             },
         },
         "status": {"capacity": capacity, "allocatable": capacity},
