@@ -166,7 +166,8 @@ def test_what_a_pod_mounts_exists_and_what_it_writes_is_bounded(asked: list[Aske
         assert mounted == {volume["name"] for volume in spec["volumes"]}
         for volume in spec["volumes"]:
             if "secret" in volume:
-                assert ("Secret", place, volume["secret"]["secretName"]) in there
+                name = volume["secret"]["secretName"]
+                assert {("Secret", place, name), ("Certificate", place, name)} & there
             elif "persistentVolumeClaim" in volume:
                 claim = volume["persistentVolumeClaim"]["claimName"]
                 assert ("PersistentVolumeClaim", place, claim) in there
@@ -230,12 +231,15 @@ def test_vllm_is_offline_silent_and_asks_for_a_client_certificate(asked: list[As
 
 def test_each_workload_has_an_account_a_service_and_a_budget(asked: list[Asked]) -> None:
     for kind in ("ServiceAccount", "Service", "PodDisruptionBudget"):
-        assert {inputs["metadata"]["name"] for inputs in of_type(asked, kind).values()} == set(pods(asked))
+        names = {inputs["metadata"]["name"] for inputs in of_type(asked, kind).values()}
+        assert names - {"llm-gateway-entrance"} == set(pods(asked))
     for inputs in of_type(asked, "ServiceAccount").values():
         assert inputs["automountServiceAccountToken"] is False
     for inputs in of_type(asked, "PodDisruptionBudget").values():
         assert inputs["spec"]["maxUnavailable"] == 1
     for inputs in of_type(asked, "Service").values():
+        if inputs["metadata"]["name"] == "llm-gateway-entrance":
+            continue
         assert inputs["spec"]["type"] == "ClusterIP"
         assert inputs["spec"]["ports"][0]["port"] == 8443
 
@@ -264,7 +268,8 @@ def test_each_certificate_has_one_purpose_and_its_services_name(asked: list[Aske
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         app = inputs["metadata"]["name"].removesuffix("-tls")
         place = inputs["metadata"]["namespace"]
-        assert names.get_values_for_type(x509.DNSName) == [f"{app}.{place}.svc.cluster.local"]
+        own = ["llm.hopital.internal"] if (app, place) == ("llm-gateway", "paris-gateway") else []
+        assert names.get_values_for_type(x509.DNSName) == [f"{app}.{place}.svc.cluster.local", *own]
 
 
 def test_the_gateways_key_and_the_auditors_differ(asked: list[Asked]) -> None:
@@ -285,6 +290,28 @@ def test_no_flag_or_variable_is_one_that_vllm_dropped() -> None:
         assert gone not in source
 
 
+def test_the_way_in_is_one_address_for_the_named_networks() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ground, "Kubeconfig", AnsweredKubeconfig)
+        asked = objects(Site(SITES["onprem-paris"]), "onprem-paris")
+    doors = [one for one in of_type(asked, "Service").values() if one["spec"]["type"] != "ClusterIP"]
+    (door,) = doors
+    assert door["spec"] == {
+        "type": "LoadBalancer",
+        "loadBalancerIP": "10.12.0.10",
+        "loadBalancerSourceRanges": ["10.12.0.0/16"],
+        "externalTrafficPolicy": "Local",
+        "allocateLoadBalancerNodePorts": False,
+        "selector": {"app": "llm-gateway"},
+        "ports": [{"name": "https", "port": 443, "targetPort": "https", "protocol": "TCP"}],
+    }
+    callers = policy(asked, "llm-gateway")["ingress"][0]
+    assert callers == {
+        "from": [{"ipBlock": {"cidr": "10.12.0.0/16"}}],
+        "ports": [{"port": 8443, "protocol": "TCP"}],
+    }
+
+
 def test_a_hospitals_choices_arrive() -> None:
     site = Site(SITES["hospital"])
     with pytest.MonkeyPatch.context() as patch:
@@ -293,7 +320,18 @@ def test_a_hospitals_choices_arrive() -> None:
     assert set(of_type(asked, "Namespace")) == {"ki-gateway", "ki-modell", "ki-protokoll"}
     assert not of_type(asked, "StorageClass")
     clients = policy(asked, "llm-gateway")["ingress"][0]
-    assert clients["from"] == [{"ipBlock": {"cidr": "10.20.0.0/16"}}]
+    assert clients["from"] == [
+        {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "gateway-system"}},
+            "podSelector": {"matchLabels": {"app.kubernetes.io/name": "envoy"}},
+        }
+    ]
+    (route,) = of_type(asked, "TLSRoute").values()
+    assert route["spec"]["hostnames"] == ["llm.klinik.example"]
+    assert route["spec"]["rules"] == [{"backendRefs": [{"name": "llm-gateway", "port": 8443}]}]
+    (certificate,) = of_type(asked, "Certificate").values()
+    assert certificate["spec"]["issuerRef"]["name"] == "klinik-pki"
+    assert certificate["spec"]["dnsNames"] == ["llm.klinik.example"]
     store = policy(asked, "llm-audit")["egress"][0]
     assert store == {
         "to": [{"ipBlock": {"cidr": "10.30.4.10/32"}}],
