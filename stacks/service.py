@@ -14,6 +14,7 @@ from components.serving.isolation import Isolation, Peer
 from components.serving.keys import Keys
 from components.serving.names import slug
 from components.serving.namespaces import NamespaceNames, Namespaces
+from components.serving.observability import Observability
 from components.serving.observers import Observers
 from components.serving.vllm import VllmServer
 from facts.site import Site
@@ -55,6 +56,9 @@ def stand_up(
     if callers.through is not None:
         Entrance("entrance", callers, isolation.gateway)
     Observers("observers", settings.observers, isolation)
+    if settings.observability == "prometheus-operator":
+        identities = [model.identity for model in models]
+        Observability("observability", isolation, keys, identities, names.monitoring, ground)
     return {"cluster": ground.cluster_uid, "gateway": gateway.url, "models": ", ".join(sorted(urls))}
 
 

@@ -314,6 +314,8 @@ class Settings(Part):
     #: who issues the certificates between gateway, engines and audit service: the kit, as encrypted
     #: configuration of the stack, or cert-manager, where the cluster has it
     certificates: Literal["kit", "cert-manager"] = "kit"
+    #: scrapes, alerts and a dashboard for the Prometheus operator of the cluster; `none` where there is none
+    observability: Literal["none", "prometheus-operator"] = "none"
     namespaces: Namespaces = Namespaces()
     clients: Clients = Clients()
     audit: Audit = Audit()

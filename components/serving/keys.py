@@ -22,7 +22,7 @@ from components.serving.workload import metadata
 
 #: the certificates that the service needs: who holds one, and what for
 SERVERS = (names.GATEWAY, names.AUDIT)
-CLIENTS = (f"{names.GATEWAY}-client",)
+CLIENTS = (f"{names.GATEWAY}-client", "prometheus-client")
 
 #: bytes of entropy that the audit key has at least
 AUDIT_KEY_BYTES = 32
@@ -48,6 +48,8 @@ class Keys(ComponentResource):
     entrance: Sealed | None
     gateway_client: Sealed
     audit: Sealed
+    #: the name of the Secret with which Prometheus asks engines for their metrics
+    prometheus: str
     #: hashes prompts, in the gateway: a plain hash of a short clinical text can be guessed
     prompt: Sealed
     #: keys the chain of records, in the audit service, which can't compute a prompt's hash
@@ -82,6 +84,8 @@ class Keys(ComponentResource):
                 f"{name}-tls", certificate_of(name, gateway, [host], isolation.gateway, issuer, self, [])
             )
         self.gateway_client = self._certificate(CLIENTS[0], gateway, [], isolation.gateway, certificates)
+        scrapes = Identity(names.VLLM, CLIENTS[1])
+        self.prometheus = self._certificate(CLIENTS[1], scrapes, [], isolation.serving, certificates).name
         self.audit = self._server(audit, isolation.audit, certificates)
         self.prompt = self._derived("prompt-key", gateway, isolation.gateway, audit_key)
         self.chain = self._derived("chain-key", audit, isolation.audit, audit_key)

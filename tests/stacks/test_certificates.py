@@ -167,6 +167,7 @@ def test_cert_manager_issues_where_the_settings_say_so(monkeypatch: pytest.Monke
         f"llm-serving/{ENGINE}-tls",
         "llm-gateway/llm-gateway-tls",
         "llm-gateway/llm-gateway-client-tls",
+        "llm-serving/prometheus-client-tls",
         "llm-audit/llm-audit-tls",
     }
     spec = certificates[f"llm-serving/{ENGINE}-tls"]["spec"]

@@ -255,7 +255,7 @@ def test_observers_see_no_secret_no_log_and_no_way_in(asked: list[Asked]) -> Non
 
 def test_each_certificate_has_one_purpose_and_its_services_name(asked: list[Asked]) -> None:
     secrets = {name: one for name, one in of_type(asked, "Secret").items() if name.endswith("-tls")}
-    assert len(secrets) == 4
+    assert len(secrets) == 5
     for name, inputs in secrets.items():
         data = {key: base64.b64decode(value) for key, value in inputs["data"].items()}
         certificate = x509.load_pem_x509_certificate(data["tls.crt"])
