@@ -13,6 +13,12 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--golden", action="store_true", help="write the reviewed files of tests/stacks/golden anew"
+    )
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[LiveCluster]:
     """A real API server with simulated GPU nodes, for tests that are marked `cluster`."""

@@ -70,9 +70,10 @@ class EngineArguments:
             "enable-request-id-headers": None,
             "shutdown-timeout": self.drain,
         }
+        taken = {name.removeprefix("no-") for name in said}
         for argument in self.own:
             name = argument.lstrip("-").partition("=")[0].partition(".")[0].replace("_", "-")
-            if not argument.startswith("--") or name in said or name.removeprefix("no-") in said:
+            if not argument.startswith("--") or name.removeprefix("no-") in taken:
                 raise ArgumentError(
                     f"models.arguments: {argument.partition('=')[0]!r} is not a flag of its own, or one that "
                     "the kit sets from the model's other settings: change those, or leave it out."

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pulumi import ComponentResource, ResourceOptions
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
-from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components.serving import names
 from components.serving.isolation import Place
@@ -62,15 +61,9 @@ class Entrance(ComponentResource):
         entrance = f"{who.name}-entrance"
         through = clients.through
         if isinstance(through, LoadBalancer):
-            meta = metadata(who, place, entrance)
             Service(
                 f"{place.name}/{entrance}",
-                metadata=ObjectMetaArgs(
-                    name=entrance,
-                    namespace=place.name,
-                    labels=meta.labels,
-                    annotations=dict(through.annotations) or None,
-                ),
+                metadata=metadata(who, place, entrance, through.annotations),
                 spec=ServiceSpecArgs(
                     type="LoadBalancer",
                     load_balancer_class=through.class_name,

@@ -186,7 +186,7 @@ class VllmServer(ComponentResource):
         )
         self.deployment = Deployment(
             f"{place.name}/{who.name}",
-            metadata=metadata(who, place),
+            metadata=metadata(who, place, annotations={"llm.kit/change": downtime(model, weights.read_rate)}),
             spec=DeploymentSpecArgs(
                 replicas=model.replicas,
                 strategy=_strategy(model),
@@ -268,7 +268,6 @@ def _said(model: Model, fit: Fit, weights: Weights) -> Mapping[str, str]:
         "llm.kit/weights-bytes": str(model.weights_bytes),
         "llm.kit/weights-digest": weights.digest,
         "llm.kit/read-rate": str(weights.read_rate),
-        "llm.kit/change": downtime(model, weights.read_rate),
     }
 
 

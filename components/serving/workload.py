@@ -265,9 +265,19 @@ def _knock(period: int, failures: int) -> ProbeArgs:
     )
 
 
-def metadata(who: Identity, place: Place, name: str | None = None) -> ObjectMetaArgs:
+def metadata(
+    who: Identity,
+    place: Place,
+    name: str | None = None,
+    annotations: Mapping[str, str] | None = None,
+) -> ObjectMetaArgs:
     """The name, namespace and labels of an object that belongs to a part."""
-    return ObjectMetaArgs(name=name or who.name, namespace=place.name, labels=who.labels)
+    return ObjectMetaArgs(
+        name=name or who.name,
+        namespace=place.name,
+        labels=who.labels,
+        annotations=dict(annotations) if annotations else None,
+    )
 
 
 def claim(
