@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from components.serving.vllm import Model
+from components.serving.vllm import Autoscale, Model
 from facts import gpus, models, sizing
 from facts.gpus import Gpu
 from facts.site import Site
@@ -51,6 +51,7 @@ def _model(one: schema.Model, site: Site) -> Model:
         gpus=one.gpus,
         replicas=one.replicas,
         spare=one.spare,
+        autoscale=Autoscale(one.autoscale.maximum, one.autoscale.waiting) if one.autoscale else None,
         priority=one.priority,
         failure_domain=one.failure_domain,
         arguments=one.arguments,

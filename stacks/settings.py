@@ -170,6 +170,15 @@ class Weights(Part):
     cache: NodeCache | None = None
 
 
+class Autoscale(Part):
+    """More engines while requests wait: needs GPUs for the most, and an adapter for vLLM's metrics."""
+
+    #: engines at most
+    maximum: Annotated[int, Field(strict=True, ge=2, le=512)]
+    #: requests that wait at each engine before there is one more
+    waiting: Annotated[int, Field(strict=True, ge=1, le=1000)] = 10
+
+
 class Model(Part):
     """A model, the room that it takes and how it is released."""
 
@@ -196,6 +205,8 @@ class Model(Part):
     replicas: Count = 1
     #: engines for which there are GPUs besides, so that a change rolls without missing one
     spare: Annotated[int, Field(strict=True, ge=0, le=64)] = 0
+    #: off unless it is given
+    autoscale: Autoscale | None = None
     #: over which node label engines are spread: rooms, racks, zones
     failure_domain: Annotated[
         str, _form(r"[a-z0-9./-]+/[A-Za-z0-9._-]+", "it is a node label such as topology.kubernetes.io/zone")
@@ -206,6 +217,12 @@ class Model(Part):
     arguments: tuple[
         Annotated[str, _form(r"--[a-z][\w.-]*(=.*)?", "an argument is --flag or --flag=value")], ...
     ] = ()
+
+    @model_validator(mode="after")
+    def _room_to_grow(self) -> Self:
+        if self.autoscale is not None and self.autoscale.maximum <= self.replicas:
+            raise ValueError("autoscale.maximum: is to be more than replicas, which is the least")
+        return self
 
     @property
     def object_name(self) -> str:

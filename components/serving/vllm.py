@@ -17,6 +17,7 @@ from pulumi_kubernetes.apps.v1 import (
     DeploymentStrategyArgs,
     RollingUpdateDeploymentArgs,
 )
+from pulumi_kubernetes.autoscaling.v2 import HorizontalPodAutoscaler
 from pulumi_kubernetes.core.v1 import (
     ConfigMap,
     PersistentVolumeClaim,
@@ -58,6 +59,14 @@ _MEMORY = 32
 _KEY = "weights-key"
 
 
+@dataclass(frozen=True)
+class Autoscale:
+    """Up to `maximum` engines, one more while `waiting` requests or more wait at each of them."""
+
+    maximum: int
+    waiting: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """What is served: its `name` in requests, its folder `path` on the volume of weights (mounted at
@@ -73,6 +82,7 @@ class Model:
     gpus: int
     replicas: int = 1
     spare: int = 0
+    autoscale: Autoscale | None = None
     priority: int = 1000
     failure_domain: str = "topology.kubernetes.io/zone"
     arguments: tuple[str, ...] = ()
@@ -80,6 +90,11 @@ class Model:
     @property
     def identity(self) -> names.Identity:
         return names.engine(self.name)
+
+    @property
+    def most(self) -> int:
+        """Engines that there may be."""
+        return self.autoscale.maximum if self.autoscale else self.replicas
 
     @property
     def weights_bytes(self) -> int:
@@ -188,7 +203,8 @@ class VllmServer(ComponentResource):
             f"{place.name}/{who.name}",
             metadata=metadata(who, place, annotations={"llm.kit/change": downtime(model, weights.read_rate)}),
             spec=DeploymentSpecArgs(
-                replicas=model.replicas,
+                # with an autoscaler the number is its own: a plan must not take it back
+                replicas=None if model.autoscale else model.replicas,
                 strategy=_strategy(model),
                 progress_deadline_seconds=within.verify * 2 + within.ready + 600,
                 revision_history_limit=3,
@@ -201,7 +217,40 @@ class VllmServer(ComponentResource):
         )
         self.service = service(who, place, metrics=False, parent=self)
         self.budget = disruption_budget(who, place, self)
+        if model.autoscale is not None:
+            self._autoscaler(model, model.autoscale, place)
         self.register_outputs({})
+
+    def _autoscaler(self, model: Model, wanted: Autoscale, place: Place) -> None:
+        """By the engines' own queue, as an adapter for Prometheus hands it to the API server; up fast, down
+        slowly, because a new engine takes as long as its weights do."""
+        who = model.identity
+        HorizontalPodAutoscaler(
+            f"{place.name}/{who.name}",
+            metadata=metadata(who, place),
+            spec={
+                "scale_target_ref": {"api_version": "apps/v1", "kind": "Deployment", "name": who.name},
+                "min_replicas": model.replicas,
+                "max_replicas": wanted.maximum,
+                "metrics": [
+                    {
+                        "type": "Pods",
+                        "pods": {
+                            "metric": {"name": "vllm_num_requests_waiting"},
+                            "target": {"type": "AverageValue", "average_value": str(wanted.waiting)},
+                        },
+                    }
+                ],
+                "behavior": {
+                    "scale_up": {"policies": [{"type": "Pods", "value": 1, "period_seconds": 60}]},
+                    "scale_down": {
+                        "stabilization_window_seconds": 1800,
+                        "policies": [{"type": "Pods", "value": 1, "period_seconds": 600}],
+                    },
+                },
+            },
+            opts=place.options(self, after=[self.deployment]),
+        )
 
     def _priority(self, model: Model, place: Place) -> PriorityClass:
         """A class of its own: the quota counts the pods that have it."""
@@ -219,7 +268,7 @@ class VllmServer(ComponentResource):
     def _quota(self, model: Model, fit: Fit, place: Place, priority: PriorityClass) -> ResourceQuota:
         """As many engines as are meant, whoever asks for more. Half as many again may be there while a failed
         room's pods hang in their end: else the quota would keep their successors away."""
-        engines = model.replicas + max(model.spare, math.ceil(model.replicas / 2))
+        engines = model.most + max(model.spare, math.ceil(model.most / 2))
         name = model.identity.name
         return ResourceQuota(
             f"{place.name}/{name}",
@@ -244,7 +293,7 @@ def downtime(model: Model, read_rate: int) -> str:
     minutes = -(-(within.verify + within.ready) // 60)
     if model.spare:
         return "A change rolls over spare GPUs: no engine is missed."
-    if model.replicas > 1:
+    if model.most > 1:
         return (
             f"A change takes one engine of {model.replicas} away at a time, for up to {minutes} minutes each"
             ": there are no spare GPUs."

@@ -21,6 +21,7 @@ from toolchain.cluster.api import ApiError
 pytestmark = pytest.mark.cluster
 
 PLACE = "admission-examples"
+IMAGE = f"registry.hospital.example/c@sha256:{'4f' * 32}"
 RULES: dict[str, Rule] = {rule.id: rule for rule in rules.load()}
 WITH_CEL = {id for id, rule in RULES.items() if rule.cel}
 ZONE = Zone.model_validate(yaml.safe_load((FOLDER / "zone.yaml").read_text(encoding="utf-8")))
@@ -136,7 +137,7 @@ def test_a_refusal_names_rule_and_way_out(guarded: LiveCluster) -> None:
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": "p"},
-        "spec": {"hostNetwork": True, "containers": [{"name": "c", "image": "docker.io/library/busybox"}]},
+        "spec": {"hostNetwork": True, "containers": [{"name": "c", "image": IMAGE}]},
     }
     said = refusal(guarded, pod)
     assert said is not None

@@ -89,6 +89,11 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("models.0.gpus", 8, {ENGINE, QUOTA}),
     ("models.0.replicas", 2, {ENGINE, QUOTA}),
     ("models.0.spare", 1, {ENGINE}),
+    (
+        "models.0.autoscale",
+        {"maximum": 3},
+        {ENGINE, QUOTA, "HorizontalPodAutoscaler llm-serving/vllm-llama-3-3-70b"},
+    ),
     ("models.0.path", "/models/other", {ENGINE}),
     ("models.0.architecture", "llama-3.1-70b", {ENGINE}),
     ("models.0.failureDomain", "topology.kubernetes.io/rack", {ENGINE}),

@@ -146,6 +146,12 @@ def test_a_mistake_is_answered_with_its_place(file: Path, key: str, value: Any, 
     assert [part for part in said if part not in message] == []
 
 
+def test_an_autoscaler_needs_room_to_grow() -> None:
+    data = put(put(plain(LOCAL), "models.0.autoscale", {"maximum": 2}), "models.0.replicas", 2)
+    with pytest.raises(SettingsError, match=r"autoscale\.maximum: is to be more than replicas"):
+        settings.parse(data, FILE)
+
+
 def test_two_models_that_would_share_a_name_are_refused() -> None:
     data = plain(LOCAL)
     data["models"].append({**data["models"][0], "name": "Llama-3.3_70B"})
