@@ -51,7 +51,7 @@ def _flags(subject: Subject, engine: Engine, table: flags.Table) -> Iterator[Hit
         yield subject.refuse(
             flag.where,
             seen=f"--{flag.name}",
-            why=f"vLLM {table.version} exits at it: {_advice(flag.name, table)}",
+            why=f"vLLM {table.version} declares no such flag: {_advice(flag.name, table)}",
         )
 
 
