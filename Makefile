@@ -11,7 +11,7 @@ SOURCES := facts policies components stacks services toolchain cli tests
 unexport $(filter KUBECONFIG KUBE_% KUBERNETES_% AWS_% AZURE_% ARM_% GOOGLE_% GCLOUD_% CLOUDSDK_% PULUMI_% VAULT_%, $(.VARIABLES))
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help up plan down test check format bench lock clean-cache set-up lint python
+.PHONY: help up plan down test scan check format bench lock clean-cache set-up lint python
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -26,9 +26,12 @@ plan: set-up ## show what `make up` would change, and whether it may
 down: python ## remove all that make made in this checkout
 	@"$(PYTHON)" -m toolchain.take_down
 
-test: lint ## formatting, types and all tests, fast ones first
+test: lint scan ## formatting, types, a scan of the rendered objects and all tests, fast ones first
 	@$(BIN)/python -m toolchain.build
 	$(BIN)/python -m pytest
+
+scan: set-up ## the rendered stacks, scanned by checkov in an environment of its own
+	@$(BIN)/python -m tests.scan
 
 check: lint ## formatting, types and the fast tests only
 	$(BIN)/python -m pytest -m "not cluster and not engine"
@@ -49,6 +52,8 @@ lock: set-up ## pin the newest versions that pyproject.toml allows
 	@command -v uv >/dev/null || $(BIN)/python -m pip install --quiet --upgrade --target build/uv uv
 	PATH="$$PATH:$(CURDIR)/build/uv/bin" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-header --upgrade --group test pyproject.toml -o requirements.txt
+	echo checkov | PATH="$$PATH:$(CURDIR)/build/uv/bin" uv pip compile --quiet --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --upgrade - -o tests/scan/requirements.txt
 
 clean-cache: python ## remove the built programs, which all checkouts share
 	@"$(PYTHON)" -m toolchain.build --remove

@@ -14,7 +14,7 @@ from tests.support.project import Project
 
 pytestmark = [pytest.mark.engine, pytest.mark.cluster]
 
-NODES, ENGINES = 100, 150
+NODES, ENGINES = 100, 200
 
 
 def test_a_plan_of_a_thousand_resources_is_judged_whole(cluster: LiveCluster, tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_a_plan_of_a_thousand_resources_is_judged_whole(cluster: LiveCluster, tm
 
 
 def test_the_stack_stands_up_on_a_hundred_nodes(tmp_path: Path) -> None:
-    """A hundred nodes of eight GPUs hold two hundred engines of four; most of them are asked for."""
+    """A hundred nodes of eight GPUs hold two hundred engines of four, and as many are asked for."""
     shutil.copytree(ROOT / "stacks" / "zones", tmp_path / "zones")
     data = yaml.safe_load((ROOT / "stacks" / "Pulumi.local.yaml").read_text(encoding="utf-8"))
     settings = data["config"]["sovereign:settings"]

@@ -16,6 +16,28 @@ def estate(size: int) -> list[dict[str, Any]]:
     return objects[:size]
 
 
+def engines(count: int) -> list[dict[str, Any]]:
+    """One Deployment of `count` engines of four GPUs, in a namespace of its own."""
+    labels = {"app": "engine"}
+    pod = _pod()
+    pod["containers"][0]["resources"] = {
+        "limits": {"nvidia.com/gpu": "4"},
+        "requests": {"nvidia.com/gpu": "4"},
+    }
+    namespace, deny, account = _team("engines")[:3]
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "engine", "namespace": "engines", "labels": labels},
+        "spec": {
+            "replicas": count,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+    return [namespace, deny, account, deployment]
+
+
 def _team(name: str) -> list[dict[str, Any]]:
     labels = {"app": "worker"}
     return [
