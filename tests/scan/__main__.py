@@ -1,4 +1,4 @@
-"""`make scan`: the rendered stacks looked at by a scanner of other people's, checkov, in an environment of its
+"""`make scan`: the rendered stacks looked at by a scanner that others made, checkov, in an environment of its
 own (it pins packages that Pulumi has in other versions).
 
 What it finds has to be put right, or named below with the reason why it stays.
@@ -48,7 +48,7 @@ def installed() -> Path:
     if not program.exists() or not mark.exists() or mark.read_text(encoding="utf-8") != wanted:
         print("installing checkov into build/scan, about a minute", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", ENVIRONMENT], check=True)
-        pip = [ENVIRONMENT / "bin" / "python", "-m", "pip", "install", "--quiet"]
+        pip: list[str | Path] = [ENVIRONMENT / "bin" / "python", "-m", "pip", "install", "--quiet"]
         subprocess.run([*pip, "--require-hashes", "--no-deps", "-r", REQUIREMENTS], check=True)
         mark.write_text(wanted, encoding="utf-8")
     return program
