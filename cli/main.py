@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli import cluster, down, env, errors, plan, policy, size, toolchain, up, weights
+from cli import cluster, down, env, errors, plan, policy, rollback, size, toolchain, up, weights
 from cli.errors import EXIT_CODES
 
 
@@ -56,6 +56,7 @@ for command in (
     env.command,
     size.command,
     weights.group,
+    rollback.command,
     policy.group,
     cluster.group,
     toolchain.group,

@@ -4,7 +4,7 @@ from typing import Any, NoReturn
 
 import click
 
-from cli import drive, events, output, prepare, size, workspace
+from cli import drive, events, output, prepare, releases, size, workspace
 from cli.errors import EXIT_CODES, REFUSED, OperationFailed
 from cli.progress import Progress
 from cli.verdict import contract, forget, of_run
@@ -42,6 +42,7 @@ def command(ctx: click.Context, stack: str, as_json: bool, yes: bool) -> None:
             refuse(ctx, said, f"{stack}; {made(outcome)}", as_json)
         if rc:
             raise failure(stack, outcome)
+        releases.remember(chosen, prepared.settings)
         summary = {**summary_of(prepared, outcome, report.elapsed()), "sizing": sized}
     if as_json:
         output.emit_json(summary)

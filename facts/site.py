@@ -69,6 +69,10 @@ class Site:
         """The settings of a stack."""
         return self.folder / f"Pulumi.{stack}.yaml"
 
+    def rollback_file(self, stack: str) -> Path:
+        """The releases that stand in the place of the stack's settings, where a model was rolled back."""
+        return self.folder / f"rollback.{stack}.yaml"
+
     def zone_file(self, zone: str) -> Path:
         return self.folder / "zones" / f"{zone}.yaml"
 

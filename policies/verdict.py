@@ -64,7 +64,8 @@ def _files(site: Site, zone: str | None) -> Iterator[tuple[str, bytes]]:
                 chosen.append(file)
     for file in sorted(chosen):
         yield str(file.relative_to(site.root)), file.read_bytes()
-    own = [site.types_file, *sorted(site.rules_folder.glob("*.py"))]
+    own = [site.types_file, site.models_file, *sorted(site.folder.glob("rollback.*.yaml"))]
+    own += [*sorted(site.rules_folder.glob("*.py"))]
     own += [site.zone_file(zone)] if zone else []
     for file in own:
         if file.is_file():

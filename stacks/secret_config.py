@@ -30,6 +30,7 @@ AUDIT_KEY = "sovereign:auditKey"
 CERTIFICATES = "sovereign:tls"
 AUTHORITY = "sovereign:authority"
 
+_AUTHORITY_NAME = "sovereign service authority"
 _LIFE = timedelta(days=365)
 _AUTHORITY_LIFE = timedelta(days=3650)
 #: how long before its end a certificate is replaced
@@ -51,11 +52,12 @@ def ensure(current: Mapping[str, str], settings: Settings, now: datetime) -> dic
     found: dict[str, str] = {}
     if AUDIT_KEY not in current:
         found[AUDIT_KEY] = base64.b64encode(secrets.token_bytes(AUDIT_KEY_BYTES)).decode()
-    given = CERTIFICATES in current and AUTHORITY not in current
+    present = json.loads(current.get(CERTIFICATES, "{}"))
+    given = bool(present) and AUTHORITY not in current and not _is_ours(present)
     if given or settings.certificates == "cert-manager":
         return found
     authorities = _authorities(json.loads(current.get(AUTHORITY, "[]")), now)
-    issued = certificates(settings, now, authorities, json.loads(current.get(CERTIFICATES, "{}")))
+    issued = certificates(settings, now, authorities, present)
     for key, value in ((AUTHORITY, authorities), (CERTIFICATES, issued)):
         text = json.dumps(value, sort_keys=True)
         if text != current.get(key):
@@ -108,7 +110,7 @@ def _authorities(present: Sequence[Mapping[str, str]], now: datetime) -> list[Ma
 
 def _new_authority(now: datetime) -> dict[str, str]:
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = _name("sovereign service authority")
+    subject = _name(_AUTHORITY_NAME)
     certificate = (
         _builder(subject, subject, key.public_key(), now, _AUTHORITY_LIFE)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -116,6 +118,15 @@ def _new_authority(now: datetime) -> dict[str, str]:
         .sign(key, hashes.SHA256())
     )
     return {"certificate": _pem(certificate), "key": _private(key)}
+
+
+def _is_ours(present: Mapping[str, Any]) -> bool:
+    """Whether the kit issued these, at a time when it didn't keep its authority."""
+    try:
+        authority = x509.load_pem_x509_certificate(str(present["ca"]).encode())
+    except (KeyError, ValueError):
+        return False
+    return authority.subject == _name(_AUTHORITY_NAME)
 
 
 def _is_heard(authority: Mapping[str, str], now: datetime) -> bool:

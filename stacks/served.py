@@ -55,4 +55,5 @@ def _model(one: schema.Model, site: Site) -> Model:
         priority=one.priority,
         failure_domain=one.failure_domain,
         arguments=one.arguments,
+        image=one.image,
     )

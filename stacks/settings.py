@@ -186,6 +186,8 @@ class Model(Part):
     name: LabelValue
     #: what it is, by its name in the catalogue (facts/models.yaml, or a site's own); default: `name`
     architecture: Text | None = None
+    #: its engines' image, where it isn't images.vllm
+    image: Image | None = None
     quantization: Text = "fp8"
     #: its folder on the volume of weights, which is mounted at /models
     path: Annotated[
@@ -227,7 +229,7 @@ class Model(Part):
     @property
     def object_name(self) -> str:
         """What the model is called where only a-z, 0-9 and '-' are allowed."""
-        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+        return object_name(self.name)
 
 
 class LoadBalancer(Part):
@@ -279,6 +281,11 @@ class Clients(Part):
         if self.issuer != "kit" and self.host is None:
             raise ValueError("issuer: is for the certificate of host: give host, or leave it out")
         return self
+
+
+def object_name(model: str) -> str:
+    """A model's name where only a-z, 0-9 and '-' are allowed."""
+    return re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
 
 
 def _some(models: tuple[Model, ...]) -> tuple[Model, ...]:
@@ -406,7 +413,7 @@ class Settings(Part):
 
 def load(stack_file: Path) -> Settings:
     """The settings in a stack's file, without the engine. Raises SettingsError."""
-    return parse(_config(stack_file).get(KEY), stack_file)
+    return parse(_rolled_back(_config(stack_file).get(KEY), stack_file), stack_file)
 
 
 def from_config(stack_file: Path) -> Settings:
@@ -415,11 +422,47 @@ def from_config(stack_file: Path) -> Settings:
 
     given = pulumi.Config("sovereign").get("settings")
     try:
-        return parse(None if given is None else json.loads(given), stack_file)
+        data = None if given is None else json.loads(given)
+        return parse(_rolled_back(data, stack_file), stack_file)
     except json.JSONDecodeError:
         raise SettingsError(
             f"{stack_file}: {KEY}: must be a mapping with the keys {_keys(Settings)}."
         ) from None
+
+
+def rollbacks(stack_file: Path) -> Mapping[str, Any]:
+    """The releases that stand in the settings' place, by the model's name. Raises SettingsError."""
+    stack = stack_file.name.removeprefix("Pulumi.").removesuffix(".yaml")
+    file = stack_file.with_name(f"rollback.{stack}.yaml")
+    if not file.is_file():
+        return {}
+    data = read_file(file)
+    for name, release in data.items():
+        model = release.get("model") if isinstance(release, dict) else None
+        if not isinstance(model, dict) or model.get("name") != name:
+            raise SettingsError(f"{file}: {name}: is no release of that model: remove it, or the file.")
+    return data
+
+
+def _rolled_back(data: object, stack_file: Path) -> object:
+    """The settings with each model that was rolled back as its release had it."""
+    rolled = rollbacks(stack_file)
+    models = data.get("models") if isinstance(data, dict) else None
+    if not rolled or not isinstance(data, dict) or not isinstance(models, list):
+        return data
+    named = [model.get("name") for model in models if isinstance(model, dict)]
+    for name in rolled:
+        if name not in named:
+            raise SettingsError(f"{stack_file}: models: {name} is rolled back, and the stack has none of it.")
+    return {
+        **data,
+        "models": [
+            rolled[model["name"]]["model"]
+            if isinstance(model, dict) and model.get("name") in rolled
+            else model
+            for model in models
+        ],
+    }
 
 
 def parse(data: object, stack_file: Path) -> Settings:

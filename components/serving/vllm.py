@@ -73,7 +73,8 @@ class Model:
     /models), the `demand` it is sized for on `gpus` of one node, and how many engines there are.
 
     `spare`: engines for which there are GPUs besides, while a release rolls. `failure_domain`: the node label
-    over whose values engines are spread. `arguments`: of the site's own.
+    over whose values engines are spread. `arguments`: of the site's own. `image`: where it isn't the
+    ground's.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Model:
     priority: int = 1000
     failure_domain: str = "topology.kubernetes.io/zone"
     arguments: tuple[str, ...] = ()
+    image: str | None = None
 
     @property
     def identity(self) -> names.Identity:
@@ -165,7 +167,7 @@ class VllmServer(ComponentResource):
         cached = weights.cache is not None
         workload = Workload(
             who=who,
-            image=ground.images.vllm,
+            image=model.image or ground.images.vllm,
             command=["vllm", "serve"],
             args=EngineArguments(
                 path=model.path,

@@ -28,9 +28,8 @@ def main() -> int:
         summary = report["summary"]
         found = report["results"]["failed_checks"]
         open_ = [one for one in found if one["check_id"] not in REASONS]
-        print(
-            f"{file.name}: {summary['passed']} checks passed, {len(found)} failed, {len(open_)} without reason"
-        )
+        told = f"{summary['passed']} checks passed, {len(found)} failed, {len(open_)} without reason"
+        print(f"{file.name}: {told}")
         for one in open_:
             print(f"  {one['check_id']} {one['resource']}: {one['check_name']}")
         if not summary["passed"] or summary["parsing_errors"]:

@@ -88,6 +88,13 @@ def test_a_sites_own_certificates_are_left_alone() -> None:
     assert secret_config.ensure(own, LOCAL, NOW + timedelta(days=9999)) == {}
 
 
+def test_certificates_of_an_authority_that_was_not_kept_are_replaced() -> None:
+    first = made()
+    later = made({key: value for key, value in first.items() if key != AUTHORITY})
+    assert authorities(later) != authorities(first)
+    assert all(pair != holders(later)[holder] for holder, pair in holders(first).items())
+
+
 def context(folder: Path, config: dict[str, str], holder: str, server: bool) -> ssl.SSLContext:
     """What a service does with what is mounted at /tls."""
     pair = holders(config)[holder]

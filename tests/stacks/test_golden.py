@@ -82,6 +82,7 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
         f"registry.sovereign.internal/v@sha256:{'1' * 64}",
         {"StatefulSet llm-audit/llm-audit"},
     ),
+    ("models.0.image", f"registry.sovereign.internal/v@sha256:{'1' * 64}", {ENGINE}),
     ("models.0.quantization", "int4", {ENGINE}),
     ("models.0.maxLength", 16384, {ENGINE}),
     ("models.0.concurrency", 24, {ENGINE}),
