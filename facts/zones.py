@@ -3,6 +3,7 @@
 A zone is declared by the stack, in a YAML file of its site; no zone, no plan.
 """
 
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -48,10 +49,59 @@ def _network(cidr: str) -> str:
     return cidr
 
 
-class Zone(BaseModel):
-    """One zone. Everything that is not named here is outside it."""
-
+class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Retention(_Part):
+    """How long audit records and logs of accesses are kept, in days, and why."""
+
+    minimum: Annotated[int, Field(ge=1)]
+    maximum: Annotated[int, Field(ge=1)] | None = None
+    basis: Annotated[str, Field(min_length=1, description="the text that asks for it")]
+
+
+class Person(_Part):
+    """Somebody, or a group, who may be given rights: by the exact name that grants use."""
+
+    subject: Annotated[str, Field(min_length=1)]
+    employer: Annotated[str, Field(min_length=1)]
+    law: Annotated[str, AfterValidator(_country), Field(description="under which country's law they work")]
+    country: Annotated[str, AfterValidator(_country), Field(description="from where they reach in")]
+    until: date | None = None
+    mfa: bool = False
+    recorded: Annotated[bool, Field(description="whether their sessions are recorded")] = False
+
+
+class Room(_Part):
+    """A room of one's own: what it is called in `regions.onprem`, in which country, and who runs it."""
+
+    country: Annotated[str, AfterValidator(_country)]
+    operator: Annotated[str, Field(min_length=1)]
+
+
+class System(_Part):
+    """Pods that need what others may not have (a CNI, a CSI driver, the GPU driver, the cluster's DNS)."""
+
+    namespace: Annotated[str, Field(min_length=1)]
+    images: Annotated[tuple[str, ...], Field(min_length=1, description="whole references with a digest")]
+    may: Annotated[
+        tuple[Literal["host-network", "privileged", "host-path", "node-dns"], ...], Field(min_length=1)
+    ]
+
+
+class Declared(_Part):
+    """A dated fact that the plan can't show, by somebody who answers for it; it closes a route by word."""
+
+    route: Annotated[str, Field(pattern=r"^[A-Z]\d\d$")]
+    what: Annotated[str, Field(min_length=10)]
+    owner: Annotated[str, Field(min_length=1)]
+    on: date
+    until: date
+
+
+class Zone(_Part):
+    """One zone. Everything that is not named here is outside it."""
 
     name: Annotated[str, Field(min_length=1, description="how reports and messages call the zone")]
     countries: Annotated[tuple[Annotated[str, AfterValidator(_country)], ...], Field(min_length=1)]
@@ -70,6 +120,32 @@ class Zone(BaseModel):
     registries: tuple[Annotated[str, AfterValidator(_registry)], ...] = ()
     hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = ()
     networks: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    management: Annotated[
+        tuple[Annotated[str, AfterValidator(_network)], ...],
+        Field(description="networks from which machines are managed below their operating system"),
+    ] = ()
+    accounts: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="provider -> its accounts, subscriptions or projects of the owner"
+    )
+    provisioners: Annotated[
+        tuple[str, ...],
+        Field(description="drivers of volumes that encrypt and keep data in the zone"),
+    ] = ()
+    systems: tuple[System, ...] = ()
+    people: tuple[Person, ...] = ()
+    rooms: dict[str, Room] = Field(default_factory=dict)
+    runners: Annotated[
+        tuple[str, ...], Field(description="machines, by host name or CI label, that plan and apply")
+    ] = ()
+    access: Annotated[
+        tuple[Literal["session-manager", "client-vpn", "site-vpn"], ...],
+        Field(description="ways by which people may reach what is private"),
+    ] = ()
+    retention: Retention | None = None
+    declared: tuple[Declared, ...] = ()
+    signers: dict[str, str] = Field(
+        default_factory=dict, description="who may ask for and approve waivers -> their public key, in PEM"
+    )
 
     @field_validator("regions")
     @classmethod
@@ -101,6 +177,24 @@ class Zone(BaseModel):
     def network_set(self) -> NetworkSet:
         """The zone's networks as a set of addresses."""
         return NetworkSet.of(self.networks)
+
+    @cached_property
+    def management_set(self) -> NetworkSet:
+        return NetworkSet.of(self.management)
+
+    def declares(self, route: str, at: date) -> bool:
+        """Whether somebody answers, on that day, for what the plan can't show of a route."""
+        return any(one.route == route and one.on <= at <= one.until for one in self.declared)
+
+    def system(self, namespace: str | None, image: str) -> System | None:
+        """The system that an image is of, by its whole reference in its namespace."""
+        return next((one for one in self.systems if one.namespace == namespace and image in one.images), None)
+
+    def allows_account(self, provider: str, account: str) -> bool:
+        return account in self.accounts.get(provider, ())
+
+    def person(self, subject: str) -> Person | None:
+        return next((one for one in self.people if one.subject == subject), None)
 
     def allows_region(self, provider: str, code: str) -> bool:
         return code in self.regions.get(provider, ())

@@ -1,6 +1,6 @@
 """The closed world: which resource types the rules have an opinion on. A type that is not listed is refused.
 
-The kit's list is `types.yaml` beside this file; a site adds its own in `types.yaml` of its folder:
+The kit's lists are the files of `types/` beside this one; a site adds its own in `types.yaml` of its folder:
 
     types:
       - kubernetes:example.org/v1:Widget    # a type token
@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-_KIT = Path(__file__).with_name("types.yaml")
+_KIT = Path(__file__).with_name("types")
 
 
 class TypesError(ValueError):
@@ -36,7 +36,7 @@ def allowed(site: Path | None = None) -> frozenset[str]:
 
 @cache
 def _kit() -> frozenset[str]:
-    families = _read(_KIT)["families"]
+    families = [family for file in sorted(_KIT.glob("*.yaml")) for family in _read(file)["families"]]
     return frozenset(entry for family in families for entry in family["types"])
 
 

@@ -65,7 +65,7 @@ def _files(site: Site, zone: str | None) -> Iterator[tuple[str, bytes]]:
     for file in sorted(chosen):
         yield str(file.relative_to(site.root)), file.read_bytes()
     own = [site.types_file, site.models_file, *sorted(site.folder.glob("rollback.*.yaml"))]
-    own += [*sorted(site.rules_folder.glob("*.py"))]
+    own += [*sorted(site.rules_folder.glob("*.py")), *sorted(site.rules_folder.glob("*.yaml"))]
     own += [site.zone_file(zone)] if zone else []
     for file in own:
         if file.is_file():

@@ -2,10 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 
+from facts.sentinels import digest
 from policies import closed_world
 from policies.model.resource import Resource
+
+#: The properties by which resources are named by others.
+_NAMES = ("bucket", "name", "identifier", "clusterIdentifier", "vaultName", "streamName", "alias")
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class Plan:
     """`whole` says that nothing is missing: only then may a rule conclude from what is absent.
 
     `source` names where the plan came from, for messages: the engine, a preview, a state export, manifests.
+    `at`: the day on which it is judged, for what ends on a day.
     """
 
     resources: tuple[Resource, ...]
@@ -30,6 +36,7 @@ class Plan:
     whole: bool = True
     source: str = "engine"
     allowed_types: frozenset[str] = field(default_factory=closed_world.allowed)
+    at: date = field(default_factory=date.today)
 
     @staticmethod
     def of(
@@ -39,10 +46,11 @@ class Plan:
         whole: bool = True,
         source: str = "engine",
         allowed_types: frozenset[str] | None = None,
+        at: date | None = None,
     ) -> "Plan":
         """`allowed_types`: the closed world; the kit's own list where it isn't given."""
         types = closed_world.allowed() if allowed_types is None else allowed_types
-        return Plan(tuple(resources), stack or StackFacts(), whole, source, types)
+        return Plan(tuple(resources), stack or StackFacts(), whole, source, types, at or date.today())
 
     @cached_property
     def by_urn(self) -> Mapping[str, Resource]:
@@ -52,6 +60,33 @@ class Plan:
     def objects(self) -> tuple[Resource, ...]:
         """Every resource to judge, with Kubernetes lists taken apart."""
         return tuple(item for resource in self.resources for item in resource.items())
+
+    @cached_property
+    def by_type(self) -> Mapping[str, tuple[Resource, ...]]:
+        """Resources by type token."""
+        types: dict[str, list[Resource]] = {}
+        for item in self.objects:
+            types.setdefault(item.type, []).append(item)
+        return {token: tuple(items) for token, items in types.items()}
+
+    @cached_property
+    def by_mark(self) -> Mapping[str, Resource]:
+        """Resources by what marks them in the sentinels of a symbolic preview (facts/sentinels.py)."""
+        return {digest(resource.urn): resource for resource in self.resources}
+
+    @cached_property
+    def by_name(self) -> Mapping[str, tuple[Resource, ...]]:
+        """Resources of clouds by the name that others refer to them by."""
+        names: dict[str, list[Resource]] = {}
+        for resource in self.resources:
+            if resource.kind is not None or resource.is_provider:
+                continue
+            for key in _NAMES:
+                value = resource.inputs.get(key)
+                # what configures a bucket is told its name, and isn't it
+                if isinstance(value, str) and (key != "bucket" or resource.type == "aws:s3/bucket:Bucket"):
+                    names.setdefault(value, []).append(resource)
+        return {name: tuple(found) for name, found in names.items()}
 
     @cached_property
     def by_kind(self) -> Mapping[str, tuple[Resource, ...]]:

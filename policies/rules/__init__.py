@@ -1,4 +1,5 @@
-"""The rules: one family a file. `load` gathers them, with those of a site."""
+"""The rules: one family a file, as code (`*.py`) or, where they differ only in type and property, as a table
+(`*.yaml`, see policies/table.py). `load` gathers them, with those of a site."""
 
 import importlib
 import importlib.util
@@ -7,6 +8,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from policies import table
 from policies.rule import REGISTRY, Rule
 
 
@@ -15,10 +17,10 @@ class SiteRuleError(ValueError):
 
 
 def load(site: Path | None = None) -> tuple[Rule, ...]:
-    """All rules by id: the kit's, and those in `rules/*.py` of the site. Raises SiteRuleError."""
+    """All rules by id: the kit's, and those in `rules/` of the site. Raises SiteRuleError."""
     rules = {rule.id: rule for rule in _kit()}
-    for file in sorted((site / "rules").glob("*.py")) if site is not None else ():
-        if file.name != "__init__.py":
+    for file in sorted((site / "rules").iterdir()) if site is not None and (site / "rules").is_dir() else ():
+        if file.suffix in (".py", ".yaml") and file.name != "__init__.py":
             rules.update((rule.id, rule) for rule in _own(file.resolve()))
     return tuple(rules[id] for id in sorted(rules))
 
@@ -27,6 +29,8 @@ def load(site: Path | None = None) -> tuple[Rule, ...]:
 def _kit() -> tuple[Rule, ...]:
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
+    for file in sorted(Path(__file__).parent.glob("*.yaml")):
+        table.register(file)
     return tuple(REGISTRY.values())
 
 
@@ -34,13 +38,11 @@ def _own(file: Path) -> tuple[Rule, ...]:
     """The rules that a site's file registers; the registry is left as it was, so that sites don't mix."""
     _kit()
     before = dict(REGISTRY)
-    spec = importlib.util.spec_from_file_location(f"site_rules_{abs(hash(file)):x}", file)
-    assert spec is not None, f"{file} is a Python file"
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
     try:
-        spec.loader.exec_module(module)
+        if file.suffix == ".yaml":
+            table.register(file)
+        else:
+            _run(file)
         return tuple(rule for id, rule in REGISTRY.items() if id not in before)
     except Exception as error:
         raise SiteRuleError(
@@ -50,3 +52,12 @@ def _own(file: Path) -> tuple[Rule, ...]:
     finally:
         REGISTRY.clear()
         REGISTRY.update(before)
+
+
+def _run(file: Path) -> None:
+    spec = importlib.util.spec_from_file_location(f"site_rules_{abs(hash(file)):x}", file)
+    assert spec is not None, f"{file} is a Python file"
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
