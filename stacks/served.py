@@ -56,4 +56,7 @@ def _model(one: schema.Model, site: Site) -> Model:
         failure_domain=one.failure_domain,
         arguments=one.arguments,
         image=one.image,
+        writable_root=(one.writable_root.reason, one.writable_root.until.isoformat())
+        if one.writable_root
+        else None,
     )

@@ -8,6 +8,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -179,6 +180,14 @@ class Autoscale(Part):
     waiting: Annotated[int, Field(strict=True, ge=1, le=1000)] = 10
 
 
+class WritableRoot(Part):
+    """An exception for a GPU runtime's hook that writes to the root file system; refused after its day."""
+
+    reason: Text
+    #: the last day, within 180 days
+    until: date
+
+
 class Model(Part):
     """A model, the room that it takes and how it is released."""
 
@@ -215,6 +224,8 @@ class Model(Part):
     ] = "topology.kubernetes.io/zone"
     #: among the models of a cluster: the higher one is scheduled first; none takes a running one's GPUs
     priority: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] = 1000
+    #: read-only unless it is given
+    writable_root: WritableRoot | None = None
     #: arguments of `vllm serve` besides those that the kit sets; the rules judge them
     arguments: tuple[
         Annotated[str, _form(r"--[a-z][\w.-]*(=.*)?", "an argument is --flag or --flag=value")], ...

@@ -74,7 +74,7 @@ class Model:
 
     `spare`: engines for which there are GPUs besides, while a release rolls. `failure_domain`: the node label
     over whose values engines are spread. `arguments`: of the site's own. `image`: where it isn't the
-    ground's.
+    ground's. `writable_root`: why its root file system may be written, and the last day (ISO 8601).
     """
 
     name: str
@@ -88,6 +88,7 @@ class Model:
     failure_domain: str = "topology.kubernetes.io/zone"
     arguments: tuple[str, ...] = ()
     image: str | None = None
+    writable_root: tuple[str, str] | None = None
 
     @property
     def identity(self) -> names.Identity:
@@ -189,6 +190,7 @@ class VllmServer(ComponentResource):
             spread=model.failure_domain,
             priority_class=f"{place.name}-{who.name}",
             annotations=_said(model, fit, weights),
+            writable_root=model.writable_root is not None,
             start_within=within.ready,
             drain_within=within.drain,
             metrics=False,
@@ -319,7 +321,15 @@ def _said(model: Model, fit: Fit, weights: Weights) -> Mapping[str, str]:
         "llm.kit/weights-bytes": str(model.weights_bytes),
         "llm.kit/weights-digest": weights.digest,
         "llm.kit/read-rate": str(weights.read_rate),
+        **_exception(model),
     }
+
+
+def _exception(model: Model) -> Mapping[str, str]:
+    if model.writable_root is None:
+        return {}
+    reason, until = model.writable_root
+    return {"llm.kit/writable-root-reason": reason, "llm.kit/writable-root-until": until}
 
 
 def _verification(model: Model, weights: Weights, ground: Ground) -> Preparation:

@@ -74,7 +74,8 @@ class Workload:
     `secrets`, `config_maps`, `claims` map a mount path to the object there; `caches` map one to a volume on
     the node's disk; `scratch` and `memory` map one to the size of an empty directory on disk or in memory.
     `claims_read_only`: the server may not write them. `spread`: the node label over whose values pods are
-    spread. `gpu_resource`: what a GPU, or a slice of one, is called in requests.
+    spread. `gpu_resource`: what a GPU, or a slice of one, is called in requests. `writable_root`: an exception
+    that the pod's annotations explain (policies/rules/hardening.py).
     """
 
     who: Identity
@@ -101,6 +102,7 @@ class Workload:
     claims_read_only: bool = False
     scratch: Mapping[str, str] = field(default_factory=lambda: {"/tmp": "1Gi"})
     memory: Mapping[str, str] = field(default_factory=dict)
+    writable_root: bool = False
 
     @property
     def selector(self) -> LabelSelectorArgs:
@@ -168,7 +170,7 @@ class Workload:
             env=[EnvVarArgs(name=name, value=value) for name, value in sorted(self.environment.items())],
             ports=ports,
             resources=ResourceRequirementsArgs(requests=amount, limits=amount),
-            security_context=_hardened(),
+            security_context=_hardened(self.writable_root),
             # the servers ask for a client certificate and the kubelet has none, so it knocks at the port: it
             # opens when a server is ready to serve, and closes with the process, which ends when its engine
             # dies
@@ -245,12 +247,12 @@ def _ephemeral(cache: NodeCache) -> EphemeralVolumeSourceArgs:
     )
 
 
-def _hardened() -> SecurityContextArgs:
+def _hardened(writable_root: bool = False) -> SecurityContextArgs:
     return SecurityContextArgs(
         allow_privilege_escalation=False,
         privileged=False,
         capabilities=CapabilitiesArgs(drop=["ALL"]),
-        read_only_root_filesystem=True,
+        read_only_root_filesystem=not writable_root,
         run_as_non_root=True,
         seccomp_profile=SeccompProfileArgs(type="RuntimeDefault"),
     )

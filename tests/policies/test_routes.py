@@ -16,7 +16,7 @@ from tests.support.examples import BadExample, Example
 ROUTES = (
     *("P01", "P02", "P03", "P07", "P08", "P09", "P10", "P12", "P13", "P18", "P19", "P22", "P27"),
     *(f"K{number:02}" for number in range(1, 25)),
-    *("S01", "S02", "S03", "S04"),
+    *(f"S{number:02}" for number in range(1, 7)),
 )
 
 

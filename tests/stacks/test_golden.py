@@ -98,6 +98,7 @@ CHANGES: list[tuple[str, Any, set[str]]] = [
     ("models.0.path", "/models/other", {ENGINE}),
     ("models.0.architecture", "llama-3.1-70b", {ENGINE}),
     ("models.0.failureDomain", "topology.kubernetes.io/rack", {ENGINE}),
+    ("models.0.writableRoot", {"reason": "the hook of the GPU runtime", "until": "2027-01-31"}, {ENGINE}),
     ("models.0.priority", 7, {"PriorityClass llm-serving-vllm-llama-3-3-70b"}),
     ("models.0.arguments", ["--enable-chunked-prefill"], {ENGINE}),
     ("models.0.weights.digest", f"sha256:{'1' * 64}", {ENGINE}),

@@ -7,6 +7,7 @@ and what is expected there, because those who add examples need not read Python.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -72,6 +73,7 @@ class _File(_Part):
     zone: dict[str, Any] | None = Field(default_factory=dict)
     stack: Stack = Stack()
     whole: bool = False
+    at: date = date(2026, 11, 25)
     kubernetes: str | list[dict[str, Any]] = Field(default_factory=list)
     resources: list[PlainResource] = Field(default_factory=list)
     expect: Expect | None = None
@@ -121,7 +123,7 @@ def read(file: Path) -> Example:
     if not resources and form == "leak" and given.zone is not None and given.stack == Stack():
         raise BadExample(f"{file}: give kubernetes, resources or stack: there is nothing to judge.")
     stack = StackFacts(given.stack.name, given.stack.backend, given.stack.secrets_provider)
-    plan = Plan.of(resources, stack, whole=given.whole, source=file.stem)
+    plan = Plan.of(resources, stack, whole=given.whole, source=file.stem, at=given.at)
     zone = None if given.zone is None else _zone(file, given.zone)
     return Example(file, route, form == "leak", given.about, zone, plan, given.expect or Expect())
 

@@ -1,0 +1,111 @@
+"""Releases of a model: recorded as one, brought back as one, and refused where there is none."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cli import releases
+from cli.errors import BadInput
+from cli.workspace import Stack
+from facts.site import Site
+from stacks import settings
+from tests.cli.support import ROOT, Sovereign
+
+MODEL = "llama-3.3-70b"
+
+
+@pytest.fixture
+def stack(site: Path) -> Stack:
+    made = Stack("trial", Site(site))
+    write(made)
+    return made
+
+
+def write(stack: Stack, **model: Any) -> None:
+    data = yaml.safe_load((ROOT / "stacks" / "Pulumi.local.yaml").read_text(encoding="utf-8"))
+    data["config"]["sovereign:settings"]["models"][0].update(model)
+    stack.source.write_text(yaml.safe_dump(data), encoding="utf-8")
+
+
+def applied(stack: Stack) -> settings.Model:
+    """What an `up` would do: settings as they count, and the record of them."""
+    given = settings.load(stack.source)
+    releases.remember(stack, given)
+    return given.models[0]
+
+
+def test_what_runs_unchanged_is_no_new_release(stack: Stack) -> None:
+    applied(stack)
+    applied(stack)
+    assert [one["release"] for one in releases.of_model(stack, MODEL)] == [1]
+
+
+def test_image_arguments_weights_and_sizing_come_back_together(stack: Stack) -> None:
+    first = applied(stack)
+    write(
+        stack,
+        maxLength=8192,
+        arguments=["--enable-chunked-prefill"],
+        weights={"digest": f"sha256:{'1' * 64}"},
+        image=f"registry.sovereign.internal/vllm-openai@sha256:{'2' * 64}",
+    )
+    assert applied(stack) != first
+    releases.roll_back(stack, MODEL, None)
+    back = applied(stack)
+    assert back.model_copy(update={"image": None}) == first
+    assert back.image == settings.load(stack.source).images.vllm
+    releases.end(stack, MODEL)
+    assert settings.load(stack.source).models[0].max_length == 8192
+    assert not stack.site.rollback_file(stack.name).exists()
+
+
+def test_a_release_is_chosen_by_its_number(stack: Stack) -> None:
+    for length in (4096, 8192, 16384):
+        write(stack, maxLength=length)
+        applied(stack)
+    releases.roll_back(stack, MODEL, 1)
+    assert settings.load(stack.source).models[0].max_length == 4096
+    with pytest.raises(BadInput, match="no release 9 .* recorded are 1, 2, 3"):
+        releases.roll_back(stack, MODEL, 9)
+
+
+def test_a_first_release_has_none_before_it(stack: Stack) -> None:
+    with pytest.raises(BadInput, match="no release of llama"):
+        releases.roll_back(stack, MODEL, None)
+    applied(stack)
+    with pytest.raises(BadInput, match="no release of llama"):
+        releases.roll_back(stack, MODEL, None)
+    with pytest.raises(BadInput, match="not rolled back"):
+        releases.end(stack, MODEL)
+
+
+def test_a_rollback_file_of_another_hand_is_told(stack: Stack) -> None:
+    file = stack.site.rollback_file(stack.name)
+    file.write_text("llama-3.3-70b: {model: {name: other}}\n", encoding="utf-8")
+    with pytest.raises(settings.SettingsError, match=r"rollback\.trial\.yaml: llama-3\.3-70b: is no release"):
+        settings.load(stack.source)
+    file.write_text("other: {model: {name: other}}\n", encoding="utf-8")
+    with pytest.raises(settings.SettingsError, match="other is rolled back, and the stack has none of it"):
+        settings.load(stack.source)
+
+
+def test_records_that_cannot_be_read_are_told(stack: Stack) -> None:
+    applied(stack)
+    next((stack.folder / "releases").glob("*.json")).write_text("{", encoding="utf-8")
+    with pytest.raises(BadInput, match="can't be read: remove the file"):
+        releases.of_model(stack, MODEL)
+
+
+def test_the_command_lists_and_refuses(sovereign: Sovereign, stack: Stack, site: Path) -> None:
+    applied(stack)
+    listed = sovereign("--site", site, "rollback", "trial", MODEL, "--list")
+    assert listed.exit_code == 0, listed.output
+    assert "4 GPUs, 32768 tokens" in listed.output
+    unknown = sovereign("--site", site, "rollback", "trial", "other")
+    assert unknown.exit_code == 2
+    assert "trial has no model other: it has llama-3.3-70b" in unknown.output
+    first = sovereign("--site", site, "rollback", "trial", MODEL)
+    assert first.exit_code == 2
+    assert not stack.site.rollback_file("trial").exists()
