@@ -1,7 +1,8 @@
 """The rules that CEL can express, as ValidatingAdmissionPolicies: what no plan may, no kubectl may either.
 
 Each rule says in `cel` what the API server can hold an object to (policies/rule.py). Here the zone's lists
-are put in, and each rule becomes a policy that is bound to the namespaces of the service. What needs more
+are put in, and each rule becomes a policy that is bound to the stack's own namespaces, by the name that the
+API server itself gives them: another stack in the cluster has policies and a zone of its own. What needs more
 than one object, or a string taken apart as a shell would, stays with the plan: `unexpressed` lists it.
 """
 
@@ -15,8 +16,8 @@ from facts.zones import Zone
 from policies.kubernetes import PODS
 from policies.rule import Cel, Rule
 
-#: the label of the namespaces that the policies are for
-PART_OF = {"app.kubernetes.io/part-of": "sovereign"}
+#: set by the API server on every namespace, and not to be changed
+_NAME_LABEL = "kubernetes.io/metadata.name"
 VERSION = "admissionregistration.k8s.io/v1"
 
 _PLURALS = {
@@ -65,13 +66,29 @@ _IN_CLUSTER = "^[a-z][a-z0-9-]*([.][a-z0-9-]+[.]svc([.]cluster[.]local)?)?$"
 #: what the control plane writes of its own accord, such as the addresses of a Service's pods
 _BY_HAND = "!request.userInfo.username.startsWith('system:serviceaccount:kube-system:')"
 
+#: the collector of garbage must be able to let go of what was there before the policy: only then is an object
+#: that is being deleted, and is otherwise as it was, not looked at
+_STAYS = (
+    "request.operation == 'CREATE' || !has(object.metadata.deletionTimestamp) || !has(object.spec) || "
+    "object.spec != oldObject.spec || "
+    "object.metadata.?labels.orValue({}) != oldObject.metadata.?labels.orValue({}) || "
+    "object.metadata.?annotations.orValue({}) != oldObject.metadata.?annotations.orValue({})"
+)
 
 #: the kinds that some policy may be for
 KINDS = frozenset(_PLURALS)
 
 
-def policies(rules: Iterable[Rule], zone: Zone, prefix: str) -> list[dict[str, Any]]:
-    """A policy and its binding for each rule with CEL, as Kubernetes objects named `prefix`-<rule>."""
+def policies(
+    rules: Iterable[Rule], zone: Zone, prefix: str, namespaces: Iterable[str]
+) -> list[dict[str, Any]]:
+    """A policy and its binding for each rule with CEL, as Kubernetes objects named `prefix`-<rule>, for what
+    is made in `namespaces`."""
+    bound = {
+        "namespaceSelector": {
+            "matchExpressions": [{"key": _NAME_LABEL, "operator": "In", "values": sorted(namespaces)}]
+        }
+    }
     made: list[dict[str, Any]] = []
     for rule in rules:
         groups: dict[tuple[str, ...], list[Cel]] = {}
@@ -79,7 +96,7 @@ def policies(rules: Iterable[Rule], zone: Zone, prefix: str) -> list[dict[str, A
             groups.setdefault(_kinds(cel, rule), []).append(cel)
         for number, (kinds, cels) in enumerate(groups.items(), 1):
             name = f"{prefix}-{rule.id.replace('.', '-')}{f'-{number}' if len(groups) > 1 else ''}"
-            made += _pair(name, rule, kinds, cels, zone)
+            made += _pair(name, rule, kinds, cels, zone, bound)
     return made
 
 
@@ -93,7 +110,7 @@ def unexpressed(rules: Iterable[Rule]) -> list[Rule]:
 
 
 def _pair(
-    name: str, rule: Rule, kinds: tuple[str, ...], cels: list[Cel], zone: Zone
+    name: str, rule: Rule, kinds: tuple[str, ...], cels: list[Cel], zone: Zone, bound: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     labels = {"app.kubernetes.io/part-of": "sovereign", "llm.kit/rule": rule.id}
     policy = {
@@ -103,9 +120,14 @@ def _pair(
         "spec": {
             "failurePolicy": "Fail",
             "matchConstraints": {"resourceRules": [_resources(kind) for kind in kinds]},
-            "matchConditions": [{"name": "by-hand", "expression": _BY_HAND}]
-            if any("Endpoint" in kind for kind in kinds)
-            else [],
+            "matchConditions": [
+                {"name": "stays", "expression": _STAYS},
+                *(
+                    [{"name": "by-hand", "expression": _BY_HAND}]
+                    if any("Endpoint" in k for k in kinds)
+                    else []
+                ),
+            ],
             "variables": _variables() if set(kinds) <= set(PODS) else [],
             "validations": [_validation(cel, rule, zone) for cel in cels],
         },
@@ -117,7 +139,7 @@ def _pair(
         "spec": {
             "policyName": name,
             "validationActions": ["Deny", "Audit"],
-            "matchResources": {"namespaceSelector": {"matchLabels": PART_OF}},
+            "matchResources": bound,
         },
     }
     return policy, binding

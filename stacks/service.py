@@ -37,7 +37,9 @@ def stand_up(
     names = NamespaceNames(**settings.namespaces.model_dump())
     models = served.served(settings, site)
 
-    Admission("admission", admission.policies(rules.load(site.folder), zone, names.serving), ground)
+    guarded = (names.gateway, names.serving, names.audit)
+    policies = admission.policies(rules.load(site.folder), zone, names.serving, guarded)
+    Admission("admission", policies, ground)
     namespaces = Namespaces("namespaces", names, ground)
     callers = clients(settings)
     door = callers.through if isinstance(callers.through, SharedGateway) else None

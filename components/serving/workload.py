@@ -74,8 +74,8 @@ class Workload:
     `secrets`, `config_maps`, `claims` map a mount path to the object there; `caches` map one to a volume on
     the node's disk; `scratch` and `memory` map one to the size of an empty directory on disk or in memory.
     `claims_read_only`: the server may not write them. `spread`: the node label over whose values pods are
-    spread. `gpu_resource`: what a GPU, or a slice of one, is called in requests. `writable_root`: an exception
-    that the pod's annotations explain (policies/rules/hardening.py).
+    spread. `gpu_resource`: what a GPU, or a slice of one, is called in requests. `writable_root`: an
+    exception that the pod's annotations explain (policies/rules/hardening.py).
     """
 
     who: Identity

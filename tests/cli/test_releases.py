@@ -67,7 +67,7 @@ def test_a_release_is_chosen_by_its_number(stack: Stack) -> None:
         applied(stack)
     releases.roll_back(stack, MODEL, 1)
     assert settings.load(stack.source).models[0].max_length == 4096
-    with pytest.raises(BadInput, match="no release 9 .* recorded are 1, 2, 3"):
+    with pytest.raises(BadInput, match=r"no release 9 .* recorded are 1, 2, 3"):
         releases.roll_back(stack, MODEL, 9)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -30,9 +30,8 @@ ZONE = Zone.model_validate(yaml.safe_load((FOLDER / "zone.yaml").read_text(encod
 @pytest.fixture(scope="module")
 def guarded(cluster: LiveCluster) -> Iterator[LiveCluster]:
     """The cluster with the policies for the examples' zone, and a namespace that they are bound to."""
-    made = admission.policies(RULES.values(), ZONE, PLACE)
-    labels = {**admission.PART_OF}
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": PLACE, "labels": labels}}
+    made = admission.policies(RULES.values(), ZONE, PLACE, [PLACE])
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": PLACE}}
     everything = json.dumps({"apiVersion": "v1", "kind": "List", "items": [namespace, *made]})
     cluster.kubectl("apply", "--server-side", "-f", "-", stdin=everything)
     leak = {
@@ -50,13 +49,29 @@ def guarded(cluster: LiveCluster) -> Iterator[LiveCluster]:
     cluster.kubectl("delete", *names, f"namespace/{PLACE}", "--wait=false")
 
 
-def refusal(cluster: LiveCluster, item: dict[str, Any]) -> str | None:
+def wait_for_refusal(act: Callable[[], Any]) -> str:
+    """What the API server says against it, as soon as the policies hold; they take a moment."""
+    for _ in range(60):
+        try:
+            act()
+        except ApiError as error:
+            if error.status == 403:
+                return str(error)
+        time.sleep(0.5)
+    raise AssertionError("it was never refused")
+
+
+def change(cluster: LiveCluster, url: str, patch: dict[str, Any]) -> None:
+    cluster.request("PATCH", url, patch, "application/merge-patch+json")
+
+
+def refusal(cluster: LiveCluster, item: dict[str, Any], place: str = PLACE) -> str | None:
     """What the API server says against creating the object; None where it takes it (dry run)."""
     group, _, version = item["apiVersion"].rpartition("/")
     root = f"/apis/{group}/{version}" if group else f"/api/{version}"
     plural = item["kind"].lower() + ("" if item["kind"] == "Endpoints" else "s")
     plural = plural.replace("policys", "policies").replace("ingresss", "ingresses")
-    path = f"{root}/namespaces/{PLACE}/{plural}?dryRun=All"
+    path = f"{root}/namespaces/{place}/{plural}?dryRun=All"
     try:
         cluster.request("POST", path, item)
     except ApiError as error:
@@ -75,6 +90,51 @@ def objects(example: Example) -> list[dict[str, Any]]:
         item["metadata"] = {**item["metadata"], "namespace": PLACE}
         found.append(item)
     return found
+
+
+def test_another_stack_in_the_cluster_is_not_held_to_this_zone(guarded: LiveCluster) -> None:
+    own: dict[str, Any] = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "own"}}
+    own["spec"] = {"type": "ExternalName", "externalName": "api.example.com"}
+    assert refusal(guarded, own) is not None
+    assert refusal(guarded, own, "default") is None
+
+
+def test_what_was_there_before_can_be_deleted_and_nothing_else(guarded: LiveCluster) -> None:
+    """Objects older than the policies: another namespace's policies are bound to theirs afterwards."""
+    place = "admission-older"
+    replicas = {
+        "apiVersion": "apps/v1",
+        "kind": "ReplicaSet",
+        "metadata": {"name": "older", "namespace": place, "finalizers": ["example.org/hold"]},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": {"app": "older"}},
+            "template": {
+                "metadata": {"labels": {"app": "older"}},
+                "spec": {"containers": [{"name": "c", "image": "registry.example.com/c:latest"}]},
+            },
+        },
+    }
+    guarded.kubectl("create", "namespace", place)
+    guarded.kubectl("create", "-f", "-", stdin=json.dumps(replicas))
+    made = admission.policies(RULES.values(), ZONE, place, [place])
+    guarded.kubectl(
+        "apply",
+        "--server-side",
+        "-f",
+        "-",
+        stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": made}),
+    )
+    url = f"/apis/apps/v1/namespaces/{place}/replicasets/older"
+    try:
+        guarded.kubectl("delete", "replicaset", "older", "-n", place, "--wait=false")
+        refused = wait_for_refusal(lambda: change(guarded, f"{url}?dryRun=All", {"spec": {"replicas": 1}}))
+        assert "images.pinned" in refused
+        change(guarded, url, {"metadata": {"finalizers": None}})
+        assert guarded.kubectl("get", "replicaset", "older", "-n", place, "--ignore-not-found") == ""
+    finally:
+        names = [f"{one['kind']}/{one['metadata']['name']}" for one in made]
+        guarded.kubectl("delete", *names, f"namespace/{place}", "--wait=false")
 
 
 def readable(example: Example) -> bool:
