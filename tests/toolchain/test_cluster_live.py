@@ -139,6 +139,26 @@ def test_it_comes_up_with_its_nodes(running: LiveCluster) -> None:
     assert running.kubectl("get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}") == running.uid
 
 
+def test_a_service_gets_the_address_that_it_asks_for(cluster: LiveCluster) -> None:
+    def service(name: str, **spec: Any) -> dict[str, Any]:
+        ports = [{"port": 443}]
+        meta = {"name": name, "namespace": "default"}
+        return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": ports, **spec}}
+
+    asking = service("asks", type="LoadBalancer", loadBalancerIP="10.12.0.10")
+    made = [asking, service("asks-not", type="LoadBalancer"), service("inside")]
+    given = json.dumps({"apiVersion": "v1", "kind": "List", "items": made})
+    cluster.kubectl("apply", "--server-side", "-f", "-", stdin=given)
+    try:
+        address = "jsonpath={.status.loadBalancer.ingress[0].ip}=10.12.0.10"
+        cluster.kubectl("wait", "service/asks", f"--for={address}", "--timeout=30s")
+        for name in ("asks-not", "inside"):
+            status = cluster.request("GET", f"/api/v1/namespaces/default/services/{name}")["status"]
+            assert not status.get("loadBalancer")
+    finally:
+        cluster.kubectl("delete", "service", "asks", "asks-not", "inside")
+
+
 def test_a_second_up_changes_nothing_and_is_quick(running: LiveCluster) -> None:
     before = identities(running.cluster)
     said: list[str] = []

@@ -26,6 +26,7 @@ POD_NETWORK = "10.128.0.0/9"  # a /24 for each node
 NODE_LEASE_SECONDS = 40  # what a kubelet has by default
 
 ETCD, API_SERVER = "etcd", "kube-apiserver"
+_LOAD_BALANCER = Path(__file__).with_name("load-balancer.yaml")
 CONTROLLERS, SCHEDULER, KWOK = "kube-controller-manager", "kube-scheduler", "kwok"
 #: in the order of their start
 NAMES = (ETCD, API_SERVER, CONTROLLERS, SCHEDULER, KWOK)
@@ -259,6 +260,7 @@ def _kwok_stages(stages: Sequence[Path]) -> bytes:
             "KWOK needs stages for nodes and for pods, and the files given hold "
             f"{', '.join(sorted(kinds)) or 'none'}. Build the toolchain again."
         )
+    documents.append(yaml.safe_load(_LOAD_BALANCER.read_bytes()))
     return yaml.safe_dump_all(documents, sort_keys=True).encode()
 
 
