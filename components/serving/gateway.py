@@ -68,6 +68,7 @@ class Gateway(ComponentResource):
             memory_limit="1Gi",
             start_within=60,
             drain_within=60,
+            spread="kubernetes.io/hostname",  # a node that fails takes one of them along
             secrets={
                 "/tls": keys.gateway.name,
                 "/client-tls": keys.gateway_client.name,

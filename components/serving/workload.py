@@ -154,8 +154,13 @@ class Workload:
             ),
         )
 
+    @property
+    def _disk(self) -> str:
+        """Of the node's own disk: all scratch space, and as much again as logs may grow to."""
+        return f"{sum(int(size.removesuffix('Gi')) for size in self.scratch.values()) + 1}Gi"
+
     def _container(self) -> ContainerArgs:
-        amount = {"cpu": self.cpu, "memory": self.memory_limit}
+        amount = {"cpu": self.cpu, "memory": self.memory_limit, "ephemeral-storage": self._disk}
         if self.gpus:
             amount[self.gpu_resource] = str(self.gpus)
         ports = [ContainerPortArgs(name="https", container_port=HTTPS, protocol="TCP")]
@@ -185,7 +190,7 @@ class Workload:
 
     def _prepare(self, what: Preparation) -> ContainerArgs:
         """Sees what is claimed and cached, and writes the caches only."""
-        amount = {"cpu": what.cpu, "memory": what.memory}
+        amount = {"cpu": what.cpu, "memory": what.memory, "ephemeral-storage": self._disk}
         seen = {*self.claims, *self.caches, *self.config_maps, "/tmp"}
         return ContainerArgs(
             name=what.name,

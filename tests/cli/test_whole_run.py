@@ -285,6 +285,45 @@ def test_the_next_run_repairs_both(trial: Trial) -> None:
     assert "4096" in json.dumps(trial.get("deployment", "vllm-llama-3-3-70b", "llm-serving")["spec"])
 
 
+def test_a_release_is_brought_back_whole_by_one_command(trial: Trial) -> None:
+    def length() -> str:
+        spec = trial.get("deployment", "vllm-llama-3-3-70b", "llm-serving")["spec"]
+        found = [one for one in spec["template"]["spec"]["containers"][0]["args"] if "max-model-len" in one]
+        return str(found[0].rpartition("=")[2])
+
+    releases = trial.json("rollback", STACK, "llama-3.3-70b", "--list")
+    assert releases[-1]["model"]["maxLength"] == 4096
+    before = str(releases[-2]["model"]["maxLength"])
+    changes = trial.json("rollback", STACK, "llama-3.3-70b")["changes"]
+    assert changes.get("update") == 1
+    assert length() == before
+    assert trial.json("up", STACK)["changes"].keys() == {"same"}
+    trial.json("rollback", STACK, "llama-3.3-70b", "--end")
+    assert length() == "4096"
+
+
+def test_another_stack_with_a_zone_of_its_own_shares_the_cluster(trial: Trial) -> None:
+    """The stack onprem-paris: an engine in each of two rooms, an address for its applications."""
+    data = yaml.safe_load((ROOT / "stacks" / "Pulumi.onprem-paris.yaml").read_text(encoding="utf-8"))
+    settings = data["config"]["sovereign:settings"]
+    settings["state"]["backend"] = "file://.sovereign/stacks/onprem-paris/state"
+    settings["embedded"].update(nodes=4, gpusPerNode=8)
+    (trial.site / "Pulumi.onprem-paris.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
+    shutil.copyfile(ROOT / "stacks" / "zones" / "paris.yaml", trial.site / "zones" / "paris.yaml")
+    ready = {one["name"]: one["ready"] for one in trial.json("up", "onprem-paris")["workloads"]}
+    assert ready == {"llm-gateway": 2, "llm-audit": 1, "vllm-llama-3-3-70b": 2}
+    rooms = {
+        trial.get("node", pod["spec"]["nodeName"], "")["metadata"]["labels"]["topology.kubernetes.io/zone"]
+        for pod in json.loads(trial.kubectl("get", "pods", "-n", "paris-serving", "-o", "json"))["items"]
+    }
+    assert len(rooms) == 2
+    entrance = trial.get("service", "llm-gateway-entrance", "paris-gateway")
+    assert entrance["status"]["loadBalancer"]["ingress"][0]["ip"] == "10.12.0.10"
+    assert trial.json("up", STACK)["changes"].keys() == {"same"}
+    assert trial.json("down", "onprem-paris", "--yes")["changes"]["delete"] > 20
+    assert trial.get("deployment", "vllm-llama-3-3-70b", "llm-serving")["status"]["readyReplicas"] == 1
+
+
 def test_a_renamed_namespace_is_made_anew_and_its_workloads_move(trial: Trial) -> None:
     trial.write(model={"maxLength": 4096}, namespaces={"audit": "llm-records"})
     changes = trial.json("up", STACK)["changes"]
