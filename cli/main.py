@@ -6,7 +6,21 @@ from typing import Any
 
 import click
 
-from cli import cluster, down, env, errors, plan, policy, rollback, size, toolchain, up, weights
+from cli import (
+    cluster,
+    down,
+    drift,
+    env,
+    errors,
+    plan,
+    policy,
+    rollback,
+    size,
+    toolchain,
+    up,
+    waiver,
+    weights,
+)
 from cli.errors import EXIT_CODES
 
 
@@ -57,7 +71,9 @@ for command in (
     size.command,
     weights.group,
     rollback.command,
+    drift.command,
     policy.group,
+    waiver.group,
     cluster.group,
     toolchain.group,
 ):

@@ -12,6 +12,8 @@ from policies.rule import Hit, Rule, Subject
 UNKNOWN_ROUTE = "P22"
 #: The one rule that speaks where there is no zone.
 NO_ZONE = "zone.missing"
+#: The rule that every rule is on; it can't be switched off itself.
+ALL_ON = "run.rules"
 #: The rule that wants every value known; it is silent where a rule that knows more says the same.
 ANY_VALUE = "unknowns.value"
 
@@ -35,7 +37,12 @@ def judge(plan: Plan, zone: Zone | None, rules: Iterable[Rule]) -> Judgement:
     for item in plan.objects:
         _collect(judge_resource(item, plan, zone, chosen), findings, masked)
     _collect(judge_plan(plan, zone, chosen), findings, masked)
-    return Judgement(tuple(sorted(set(findings))), tuple(sorted(set(masked))))
+    trial = {rule.id for rule in chosen if rule.trial}
+    return Judgement(
+        tuple(sorted(one for one in set(findings) if one.rule not in trial)),
+        tuple(sorted(set(masked))),
+        warnings=tuple(sorted(one for one in set(findings) if one.rule in trial)),
+    )
 
 
 def judge_resource(
@@ -82,6 +89,7 @@ def _apply(rule: Rule, subject: Subject, zone: Zone) -> Iterator[tuple[Finding, 
                     Verdict.UNDECIDED,
                     fix="Report this as a fault of the kit, with the object's shape.",
                 ),
+                faulty=True,
             ),
             False,
         )
@@ -108,7 +116,7 @@ def _untold(touch: Touch) -> Hit:
     )
 
 
-def _finding(rule: Rule, subject: Subject, hit: Hit) -> Finding:
+def _finding(rule: Rule, subject: Subject, hit: Hit, faulty: bool = False) -> Finding:
     resource = subject.resource
     return Finding(
         urn=hit.urn or (resource.urn if resource else ""),
@@ -120,6 +128,7 @@ def _finding(rule: Rule, subject: Subject, hit: Hit) -> Finding:
         why=hit.why,
         fix=hit.fix or rule.fix,
         verdict=hit.verdict,
+        faulty=faulty,
     )
 
 

@@ -5,8 +5,9 @@ Names and defaults are those of the Kubernetes API reference (kubernetes.io/docs
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
+from facts.zones import Zone
 from policies.model import MASKED, UNKNOWN, Node, Plan, Resource, Verdict
 from policies.rule import Hit, Subject
 
@@ -29,6 +30,15 @@ TEMPLATES: Final[Mapping[str, tuple[str, ...]]] = {
 PODS: Final = tuple(TEMPLATES)
 
 NETWORK_POLICIES: Final = ("networking.k8s.io/NetworkPolicy", "extensions/NetworkPolicy")
+
+#: The API server's own policies, as the kit makes them of rules, and what binds them.
+ADMISSION: Final = (
+    "admissionregistration.k8s.io/ValidatingAdmissionPolicy",
+    "admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding",
+)
+
+#: What only the systems that a zone names may do (`systems` in facts/zones.py).
+Power = Literal["host-network", "privileged", "host-path", "node-dns"]
 
 _GROUPS: Final = ("containers", "initContainers", "ephemeralContainers")
 
@@ -88,6 +98,24 @@ def containers(subject: Subject) -> Iterator[Container]:
     """All containers of all pods of an object."""
     for pod in pods(subject):
         yield from pod.containers()
+
+
+def may(subject: Subject, pod: Pod, power: Power, zone: Zone) -> bool:
+    """Whether the zone names a pod as one of its systems that may have a power: each of its images, whole and
+    by digest, is one of a system of its namespace. One image of somebody else's makes it none."""
+    images = [quiet(container.node)["image"].text() for container in pod.containers()]
+    place = namespace(subject) if images else None
+    systems = [zone.system(place, image or "") for image in images]
+    return bool(systems) and all(system is not None and power in system.may for system in systems)
+
+
+def stands_for_rule(subject: Subject) -> bool:
+    """Whether an admission policy, or the one that a binding names, stands for a rule of the kit: by its
+    label."""
+    named = subject["spec"]["policyName"].text()
+    policy = subject.plan.by_object.get((ADMISSION[0], "default", named or ""))
+    looks = [subject] if policy is None else [subject, Subject(subject.plan, policy)]
+    return any(not look["metadata"]["labels"]["llm.kit/rule"].absent for look in looks)
 
 
 def is_patch(resource: Resource | None) -> bool:

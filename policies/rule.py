@@ -92,8 +92,9 @@ Judge = Callable[[Subject, Zone], Iterator[Hit]]
 class Rule:
     """A rule and what there is to say of it; `doc` (the function's docstring) explains it to a reader.
 
-    `scope` "resource": called for each resource that `kinds`/`types` select. "plan": called once.
-    `needs_whole`: concludes from what is absent, so it applies to whole plans only.
+    `trial`: it only warns, in the release that brings it. `scope` "resource": called for each resource that
+    `kinds`/`types` select. "plan": called once. `needs_whole`: concludes from what is absent, so it applies to
+    whole plans only. `unwaivable`: no waiver covers it.
     """
 
     id: str
@@ -109,6 +110,13 @@ class Rule:
     types: tuple[str, ...]
     judge: Judge
     cel: tuple[Cel, ...] = ()
+    unwaivable: bool = False
+    trial: bool = False
+
+    @property
+    def waivable(self) -> bool:
+        """Whether two people may let a finding of it stand for a while (policies/waivers.py)."""
+        return not self.unwaivable and (self.pack, self.severity) != ("every", "critical")
 
     @property
     def doc(self) -> str:
@@ -149,6 +157,8 @@ def rule(
     kinds: Sequence[str] = (),
     types: Sequence[str] = (),
     cel: Sequence[Cel] = (),
+    unwaivable: bool = False,
+    trial: bool = False,
 ) -> Callable[[Judge], Judge]:
     """Registers a function as a rule. Raises ValueError for an id that is taken or malformed."""
 
@@ -171,6 +181,8 @@ def rule(
             tuple(types),
             function,
             tuple(cel),
+            unwaivable,
+            trial,
         )
         return function
 

@@ -66,6 +66,7 @@ def _files(site: Site, zone: str | None) -> Iterator[tuple[str, bytes]]:
         yield str(file.relative_to(site.root)), file.read_bytes()
     own = [site.types_file, site.models_file, *sorted(site.folder.glob("rollback.*.yaml"))]
     own += [*sorted(site.rules_folder.glob("*.py")), *sorted(site.rules_folder.glob("*.yaml"))]
+    own += sorted(site.waivers_folder.glob("*.yaml"))
     own += [site.zone_file(zone)] if zone else []
     for file in own:
         if file.is_file():
@@ -162,6 +163,8 @@ def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": "pass" if verdicts == {"pass"} else "refuse",
         "findings": both("findings"),
         "not_visible": both("not_visible"),
+        "waived": both("waived"),
+        "warnings": both("warnings"),
         "rules": sorted({*one["rules"], *other["rules"]}),
         "resources": max(one["resources"], other["resources"]),
     }

@@ -13,10 +13,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
 
 from policies import command_line, kubernetes
-from policies.command_line import Command, Environment, Unreadable, Variable, Word
+from policies.command_line import Command, Environment, Unreadable, Variable, Word, base_name
 from policies.kubernetes import Container, Pod, quiet
 from policies.model import Node
 from policies.rule import Subject
@@ -221,7 +220,7 @@ def _engine(container: Container, subject: Subject) -> Engine:
 def _names_program(line: Sequence[Word]) -> bool:
     """Whether a command line without `command` replaces what the image would run (an entrypoint that runs
     it)."""
-    return PurePosixPath(line[0].text).name in ("vllm", "sh", "bash", "python", "python3")
+    return base_name(line[0].text) in ("vllm", "sh", "bash", "python", "python3")
 
 
 def _arguments(command: Command) -> Sequence[Word] | None:
@@ -229,10 +228,10 @@ def _arguments(command: Command) -> Sequence[Word] | None:
     words = command.words
     for place, word in enumerate(words):
         before = words[place - 1].text if place else ""
-        starts = place == 0 or PurePosixPath(before).name.startswith("python")
-        is_program = starts and PurePosixPath(word.text).name == "vllm"
+        starts = place == 0 or base_name(before).startswith("python")
+        is_program = starts and base_name(word.text) == "vllm"
         is_module = before == "-m" and re.match(r"vllm(\.|$)", word.text) is not None
-        if before == "-c" and PurePosixPath(words[0].text).name.startswith("python") and "vllm" in word.text:
+        if before == "-c" and base_name(words[0].text).startswith("python") and "vllm" in word.text:
             return ()
         if is_program or is_module or word.text.endswith(_FILES):
             rest = words[place + 1 :]

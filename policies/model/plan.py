@@ -14,13 +14,43 @@ _NAMES = ("bucket", "name", "identifier", "clusterIdentifier", "vaultName", "str
 
 
 @dataclass(frozen=True)
+class Runner:
+    """The machine that plans and applies: its host name, and what a CI service calls it.
+
+    `hosted`: whether it is the service's own machine rather than one of the owner's. None: not told.
+    """
+
+    names: tuple[str, ...] = ()
+    service: str | None = None
+    hosted: bool | None = None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a part of what runs is fetched from, or kept: a git remote. `pinned`: by a whole commit."""
+
+    part: str
+    url: str
+    pinned: bool = True
+
+
+@dataclass(frozen=True)
 class StackFacts:
-    """Where a stack keeps its state and the key of its secrets, and its zone's name. None: not told here."""
+    """What is known of a stack and of the run that plans it. None: not told here.
+
+    `environments`: what the settings import from Pulumi ESC. `engine`: the variables that steer the engine
+    and its providers. `lowered`: rules that the policy configuration lowers or switches off.
+    """
 
     name: str | None = None
     backend: str | None = None
     secrets_provider: str | None = None
     zone: str | None = None
+    environments: tuple[str, ...] = ()
+    runner: Runner | None = None
+    origins: tuple[Origin, ...] = ()
+    engine: Mapping[str, str] | None = None
+    lowered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -28,7 +58,7 @@ class Plan:
     """`whole` says that nothing is missing: only then may a rule conclude from what is absent.
 
     `source` names where the plan came from, for messages: the engine, a preview, a state export, manifests.
-    `at`: the day on which it is judged, for what ends on a day.
+    `at`: the day on which it is judged, for what ends on a day. `unchanged`: URNs of what is as it was released.
     """
 
     resources: tuple[Resource, ...]
@@ -37,6 +67,7 @@ class Plan:
     source: str = "engine"
     allowed_types: frozenset[str] = field(default_factory=closed_world.allowed)
     at: date = field(default_factory=date.today)
+    unchanged: frozenset[str] = frozenset()
 
     @staticmethod
     def of(
@@ -47,10 +78,19 @@ class Plan:
         source: str = "engine",
         allowed_types: frozenset[str] | None = None,
         at: date | None = None,
+        unchanged: Iterable[str] = (),
     ) -> "Plan":
         """`allowed_types`: the closed world; the kit's own list where it isn't given."""
         types = closed_world.allowed() if allowed_types is None else allowed_types
-        return Plan(tuple(resources), stack or StackFacts(), whole, source, types, at or date.today())
+        return Plan(
+            tuple(resources),
+            stack or StackFacts(),
+            whole,
+            source,
+            types,
+            at or date.today(),
+            frozenset(unchanged),
+        )
 
     @cached_property
     def by_urn(self) -> Mapping[str, Resource]:

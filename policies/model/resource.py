@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from policies.walkers.strings import Leaf
 
+#: A resource that reads the outputs of another stack of the same backend.
+STACK_REFERENCE = "pulumi:pulumi:StackReference"
+
 
 @dataclass(frozen=True)
 class Resource:

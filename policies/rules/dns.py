@@ -45,12 +45,13 @@ _CLUSTER_DNS = ("__PILLAR__CLUSTER__DNS__", "__PILLAR__LOCAL__DNS__")
 )
 def pods(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A resolver outside sees every name that is asked, and is a tunnel for data. dnsPolicy Default asks the
-    node's resolvers, which nothing here knows. hostAliases give an honest name a false address."""
+    node's resolvers, which nothing here knows: only systems that the zone names by digest may (the cluster's
+    own DNS has nobody else to ask). hostAliases give an honest name a false address."""
     for pod in kubernetes.pods(subject):
         policy, config = pod.spec["dnsPolicy"], pod.spec["dnsConfig"]
         servers = list(config["nameservers"].each())
         chosen = policy.text()
-        if chosen == "Default":
+        if chosen == "Default" and not kubernetes.may(subject, pod, "node-dns", zone):
             yield subject.refuse(
                 policy, seen=chosen, why="the pod asks the node's resolvers, whichever they are"
             )

@@ -112,11 +112,11 @@ def collectors(subject: Subject, zone: Zone) -> Iterator[Hit]:
     config = subject["spec"]["config"]
     if isinstance(config.value, str):
         try:
-            [document] = documents.of_yaml(config.value)
+            [document] = documents.of_yaml(config.value, aliases=False)
             config = Node(document, config.path, config.touched)
         except (documents.Unparsable, ValueError):
             yield subject.undecided(
-                config, seen="a config that is not YAML", why="its exporters can't be read"
+                config, seen="a config that is not plain YAML", why="its exporters can't be read"
             )
             return
     for name, exporter in config["exporters"].members():

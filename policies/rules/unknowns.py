@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from facts.zones import Zone
 from policies.model import UNKNOWN, Node, is_marker
 from policies.rule import Hit, Subject, rule
+from policies.table import reach
 from policies.walkers import hosts
 
 _CONTROLS = ["HIPAA 164.308(a)(8)", "HDS EXI 06"]
@@ -69,7 +70,7 @@ def inputs(subject: Subject, zone: Zone) -> Iterator[Hit]:
 @rule(
     "unknowns.component",
     title="A component must show its objects",
-    routes=["P15", "P22"],
+    routes=["P15"],
     controls=_CONTROLS,
     fix="Give the component known inputs and a local chart or files, so that its objects are in the plan.",
     pack="every",
@@ -102,14 +103,10 @@ def component(subject: Subject, zone: Zone) -> Iterator[Hit]:
 
 
 def _sources(subject: Subject) -> Iterator[tuple[Node, str]]:
-    chart, directory, file = subject["chart"], subject["directory"], subject["file"]
-    options = subject["repositoryOpts"]["repo"], subject["fetchOpts"]["repo"], subject["fetch_opts"]["repo"]
-    for node in (chart, directory, file, *options):
-        text = node.text()
-        if text is not None:
-            yield node, text
+    paths = ("chart", "directory", "file", "repositoryOpts.repo", "fetchOpts.repo", "fetch_opts.repo")
     files = subject["files"]
-    for node in files.each() if isinstance(files.value, list) else (files,):
+    listed = files.each() if isinstance(files.value, list) else (files,)
+    for node in (*(node for path in paths for node in reach(subject.inputs, path)), *listed):
         text = node.text()
         if text is not None:
             yield node, text

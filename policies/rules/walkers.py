@@ -21,6 +21,16 @@ _GATEWAY_API = "gateway.networking.k8s.io/"
 #: What a typed rule judges with more knowledge of its meaning.
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 
+#: Servers that make machines, and controllers below their operating system: rules judge them that know the
+#: zone's management networks as well.
+_MANAGEMENT = {
+    "metal3.io/BareMetalHost": "spec.bmc.address",
+    "pulumi:providers:libvirt": "uri",
+    "pulumi:providers:maas": "apiUrl",
+    "pulumi:providers:proxmoxve": "endpoint",
+    "pulumi:providers:vsphere": "vsphereServer",
+}
+
 
 def _texts(subject: Subject) -> Iterator[tuple[Leaf, str]]:
     resource = subject.resource
@@ -131,6 +141,8 @@ def _reads_as_image(token: str, image: images.Image) -> bool:
 
 
 def _judged_elsewhere(resource: Resource, leaf: Leaf) -> bool:
+    if leaf.path == _MANAGEMENT.get(resource.kind or resource.type):
+        return True
     if resource.is_provider:
         return leaf.path == "kubeconfig" or leaf.path.startswith("kubeconfig")
     if resource.kind == "networking.k8s.io/NetworkPolicy":

@@ -137,6 +137,7 @@ def _destination_key(leaf: Leaf, own_names: bool) -> bool:
 
 def _urls(leaf: Leaf, text: str, zone: Zone) -> Iterator[Escape]:
     whole = text.strip()
+    spaced = re.search(r"\s", whole) is not None
     for found in _URL.finditer(text):
         scheme, authority = found.group(1).lower(), found.group(2)
         scheme = scheme.rpartition("+")[2] if scheme not in _SERVICES else scheme
@@ -150,7 +151,7 @@ def _urls(leaf: Leaf, text: str, zone: Zone) -> Iterator[Escape]:
             continue
         if _NAMESPACE_ATTRIBUTE.search(text[max(0, found.start() - 512) : found.start()]):
             continue
-        alone = found.group() == text.strip()[: len(found.group())] and not re.search(r"\s", whole)
+        alone = not spaced and whole.startswith(found.group())
         for one in authority.split(","):
             yield from _authority(one, scheme, zone, alone=alone)
 

@@ -1,28 +1,37 @@
 """Every string of a resource, with the keys around it: structured text inside strings is taken apart too.
 
-JSON and YAML in a string, and the base64 of a Secret, are read as what they are, to a bounded depth and size.
-What stands on the denied side of a rule (`Effect: Deny`) is left out: it names no destination.
+JSON, YAML and MIME in a string, base64, gzip within it, and the data of a Secret are read as what they are,
+to a bounded depth and size. What stands on the denied side of a rule (`Effect: Deny`) is left out: it names
+no destination.
 """
 
 import base64
 import binascii
+import codecs
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from policies.documents import Unparsable, of_json, of_yaml
-from policies.model.marker import Marker
+from policies.model.marker import Marker, Sealed
 
 #: Limits to what one resource may make us read; beyond them it counts as something that can't be judged.
 MAX_LEAVES = 50_000
 MAX_EMBEDDED = 4
 MAX_DEPTH = 64
-MAX_PARSED = 1 << 18
+#: Characters of one text: no ConfigMap or Secret holds more (kubernetes.io/docs/concepts/configuration).
+MAX_PARSED = 1 << 20
+MAX_TEXT = 1 << 21
 
 _FLAG = re.compile(r"(--?[A-Za-z][\w.-]*)(?:=(.*))?", re.DOTALL)
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4}){5,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
-_YAML_LINE = re.compile(r"^\s*(?:- )?[\w./\"'-]+:(?:\s|$)", re.MULTILINE)
+_WRAPPED = re.compile(r"[A-Za-z0-9+/]+\r?\n[A-Za-z0-9+/\s]+={0,2}\s*")
+_GZIP = b"\x1f\x8b"
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+_MULTIPART = re.compile(r"(?:[\w-]+:.*\n(?:[ \t].*\n)*)*?content-type:\s*multipart/", re.IGNORECASE)
+_YAML_LINE = re.compile(r"^[ \t]*(?:- )?[\w./\"'-]+:(?:\s|$)", re.MULTILINE)
 
 #: Beside `value`, these name it: an environment variable, a header, a selector, a tag.
 _LABELS = ("name", "key", "Name", "Key")
@@ -34,8 +43,8 @@ _BOOKKEEPING = frozenset({"managedFields", "kubectl.kubernetes.io/last-applied-c
 @dataclass(frozen=True, slots=True)
 class Leaf:
     """A string (or a marker) at `path`. `keys`: the keys above it, outermost first; the name of an
-    environment variable or of a flag stands for the key `value`. `secret`: it lies in a Secret, so nothing
-    of it is shown."""
+    environment variable or of a flag stands for the key `value`. `secret`: it lies in a Secret, or is a
+    secret of the stack, so nothing of it is shown."""
 
     path: str
     keys: tuple[str, ...]
@@ -48,17 +57,24 @@ class Leaf:
 
 
 class TooMuch(ValueError):
-    """A resource holds more strings, or deeper ones, than is read."""
+    """A resource holds more strings, or deeper or longer ones, than is read."""
 
 
 def leaves(inputs: Mapping[str, Any], *, secret_data: bool = False) -> tuple[Leaf, ...]:
     """All strings and markers in `inputs`. `secret_data`: it is a Kubernetes Secret. Raises TooMuch."""
     found: list[Leaf] = []
+    size = 0
     for leaf in _walk(inputs, "", (), 0, 0, secret_data):
         found.append(leaf)
-        if len(found) > MAX_LEAVES:
+        size += len(leaf.value) if isinstance(leaf.value, str) else 0
+        if len(found) > MAX_LEAVES or size > MAX_TEXT:
             raise TooMuch
     return tuple(found)
+
+
+def packed(text: str) -> bool:
+    """Whether a text is nothing but base64: what was in it could not be read as text, or lies too deep."""
+    return bool(_BASE64.fullmatch(_joined(text)))
 
 
 def _walk(
@@ -67,14 +83,16 @@ def _walk(
     if depth > MAX_DEPTH:
         raise TooMuch
     if isinstance(value, str):
-        yield from _text(value, path, keys, depth, embedded, secret)
+        yield from _text(value, path, keys, depth, embedded, secret or isinstance(value, Sealed))
     elif isinstance(value, Marker):
         yield Leaf(path, keys, value, secret)
-    elif isinstance(value, int) and not isinstance(value, bool) and value >= 1 << 24:
+    elif isinstance(value, int) and not isinstance(value, bool) and 1 << 24 <= value < 1 << 128:
         yield Leaf(path, keys, str(value), secret)  # a number can spell an address
+    elif isinstance(value, bytes):  # `!!binary` of YAML
+        yield from _walk(_read(value), path, keys, depth + 1, embedded, secret)
     elif isinstance(value, Mapping):
         yield from _mapping(value, path, keys, depth, embedded, secret)
-    elif isinstance(value, Sequence) and not isinstance(value, bytes):
+    elif isinstance(value, Sequence):
         yield from _sequence(value, path, keys, depth, embedded, secret)
 
 
@@ -131,14 +149,17 @@ def _sequence(
 def _text(
     text: str, path: str, keys: tuple[str, ...], depth: int, embedded: int, secret: bool
 ) -> Iterator[Leaf]:
-    if embedded < MAX_EMBEDDED and 2 < len(text) <= MAX_PARSED:
-        for index, document in enumerate(_documents(text)):
+    if len(text) > MAX_PARSED:
+        raise TooMuch
+    if embedded < MAX_EMBEDDED and len(text) > 2:
+        for index, document in enumerate(_parts(text) or _documents(text)):
             at = path if index == 0 else f"{path}#{index}"
             yield from _walk(document, at, keys, depth + 1, embedded + 1, secret)
             if index == 0:
                 text = ""
-        if _BASE64.fullmatch(text) and (decoded := _unpacked(text)):
+        if _BASE64.fullmatch(joined := _joined(text)) and (decoded := _unpacked(joined)):
             yield from _walk(decoded, path, keys, depth + 1, embedded + 1, secret)
+            text = ""
     if text:
         yield Leaf(path, keys, text, secret)
 
@@ -160,13 +181,57 @@ def _documents(text: str) -> list[Any]:
     return found if found and all(isinstance(one, dict | list) for one in found if one is not None) else []
 
 
+def _parts(text: str) -> list[Any]:
+    """The parts of a MIME message, which is how cloud-init takes several texts at once; none where it is no
+    such message."""
+    if "\n" not in text or not _MULTIPART.match(text[:4096].lstrip()):
+        return []
+    from email import message_from_string  # seldom needed, and slow to load
+
+    parts = [part.get_payload(decode=True) for part in message_from_string(text.lstrip()).walk()]
+    return [_read(part) or part.decode("latin-1") for part in parts if isinstance(part, bytes)]
+
+
+def _joined(text: str) -> str:
+    """Base64 in one line, which may come in lines of 64 or 76 characters; any other text as it is."""
+    return "".join(text.split()) if "\n" in text and _WRAPPED.fullmatch(text) else text
+
+
 def _unpacked(text: str) -> str | None:
     """The text that a string holds in base64, where it is one that can lead somewhere."""
     try:
-        found = base64.b64decode(text, validate=True).decode("utf-8")
+        data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return None
-    return found if "://" in found or "\n" in found else None
+    found = _read(data)
+    if found is None or data.startswith(_GZIP):
+        return found
+    words = " " in found and found.isprintable()
+    return found if words or "://" in found or "\n" in found or _BASE64.fullmatch(found) else None
+
+
+def _read(data: bytes) -> str | None:
+    """The text in bytes, in any usual encoding, out of gzip too; None for bytes that are none: keys,
+    certificates in DER, archives. Raises TooMuch."""
+    try:
+        plain = _inflated(data) if data.startswith(_GZIP) else data
+        return plain.decode("utf-16" if plain[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8")
+    except zlib.error:
+        return None
+    except UnicodeDecodeError:
+        return None if _CONTROL.search(plain) else plain.decode("latin-1")
+
+
+def _inflated(data: bytes) -> bytes:
+    """What gzip holds, in all of its members. Raises TooMuch where a few bytes become a great many."""
+    found = b""
+    while data.startswith(_GZIP):
+        stream = zlib.decompressobj(31)
+        found += stream.decompress(data, MAX_PARSED + 1 - len(found))
+        if len(found) > MAX_PARSED:
+            raise TooMuch
+        data = stream.unused_data
+    return found
 
 
 def _decoded(value: Any, path: str, keys: tuple[str, ...], depth: int) -> Iterator[Leaf]:
@@ -174,7 +239,7 @@ def _decoded(value: Any, path: str, keys: tuple[str, ...], depth: int) -> Iterat
         yield from _walk(value, path, keys, depth, 0, True)
         return
     try:
-        text = base64.b64decode("".join(value.split()), validate=True).decode("utf-8")
+        text = _read(base64.b64decode("".join(value.split()), validate=True))
     except (binascii.Error, ValueError):
-        return  # bytes, not text: keys, certificates in DER, archives
+        text = value  # no base64: as it stands
     yield from _walk(text, path, keys, depth, 0, True)

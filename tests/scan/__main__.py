@@ -1,32 +1,43 @@
-"""`make scan`: the rendered stacks looked at by a scanner that others made, checkov, in an environment of its
-own (it pins packages that Pulumi has in other versions).
+"""`make scan`: the rendered stacks looked at by a scanner that others made, checkov.
 
 What it finds has to be put right, or named below with the reason why it stays.
 """
 
-import json
-import subprocess
+import shutil
 import sys
+import tempfile
 from pathlib import Path
-from typing import Any
 
 from facts.site import ROOT
+from toolchain import checkov
+from toolchain.commands import reporter
+from toolchain.errors import ToolchainError
 
 GOLDEN = ROOT / "tests" / "stacks" / "golden"
-ENVIRONMENT = ROOT / "build" / "scan"
-REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 
 #: findings that stay: id of the check, and why
 REASONS: dict[str, str] = {}
 
 
 def main() -> int:
-    checkov = installed()
+    files = sorted(GOLDEN.glob("*.yaml"))
     failed = 0
-    for file in sorted(GOLDEN.glob("*.yaml")):
-        report = scan(checkov, file)
-        summary = report["summary"]
-        found = report["results"]["failed_checks"]
+    with tempfile.TemporaryDirectory(prefix="sovereign-scan-") as name:
+        tasks = []
+        for file in files:
+            folder = Path(name) / file.stem
+            folder.mkdir()
+            shutil.copyfile(file, folder / file.name)
+            tasks.append(checkov.Task(folder, "kubernetes"))
+        try:
+            reports = checkov.scan(checkov.ensure(reporter()), tasks)
+        except ToolchainError as error:
+            print(error, file=sys.stderr)
+            return 3
+    for file, report in zip(files, reports, strict=True):
+        # of a file in which it finds no object, or on which it fails, checkov gives no summary
+        summary = report.get("summary", {"passed": 0, "parsing_errors": 1})
+        found = report.get("results", {}).get("failed_checks", [])
         open_ = [one for one in found if one["check_id"] not in REASONS]
         told = f"{summary['passed']} checks passed, {len(found)} failed, {len(open_)} without reason"
         print(f"{file.name}: {told}")
@@ -37,36 +48,6 @@ def main() -> int:
             failed += 1
         failed += len(open_)
     return 1 if failed else 0
-
-
-def installed() -> Path:
-    """The scanner, installed by hashes once for each set of requirements."""
-    mark = ENVIRONMENT / "requirements.txt"
-    program = ENVIRONMENT / "bin" / "checkov"
-    wanted = REQUIREMENTS.read_text(encoding="utf-8")
-    if not program.exists() or not mark.exists() or mark.read_text(encoding="utf-8") != wanted:
-        print("installing checkov into build/scan, about a minute", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", ENVIRONMENT], check=True)
-        pip: list[str | Path] = [ENVIRONMENT / "bin" / "python", "-m", "pip", "install", "--quiet"]
-        subprocess.run([*pip, "--require-hashes", "--no-deps", "-r", REQUIREMENTS], check=True)
-        mark.write_text(wanted, encoding="utf-8")
-    return program
-
-
-def scan(checkov: Path, file: Path) -> dict[str, Any]:
-    """The scanner's report on one file; it asks no service for anything."""
-    done = subprocess.run(
-        [checkov, "--file", file, "--framework", "kubernetes", "--output", "json", "--skip-download"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    try:
-        report = json.loads(done.stdout)
-    except ValueError:
-        raise SystemExit(f"checkov failed on {file}: {done.stderr.strip()[-500:]}") from None
-    found: dict[str, Any] = report[0] if isinstance(report, list) else report
-    return found
 
 
 if __name__ == "__main__":

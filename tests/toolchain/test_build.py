@@ -35,6 +35,8 @@ def test_the_versions_asked_for_are_those_of_the_module_files() -> None:
     assert required("kubernetes")["k8s.io/kubernetes"] == programs.KUBERNETES
     assert required("etcd")["go.etcd.io/etcd/server/v3"] == f"v{programs.ETCD}"
     assert required("kwok")["sigs.k8s.io/kwok"] == programs.KWOK
+    assert required("conftest")["github.com/open-policy-agent/conftest"] == programs.CONFTEST
+    assert required("kyverno")["github.com/kyverno/kyverno"] == programs.KYVERNO
 
 
 def test_the_engine_and_its_python_sdk_have_one_version() -> None:
@@ -42,7 +44,11 @@ def test_the_engine_and_its_python_sdk_have_one_version() -> None:
     assert f"\npulumi=={programs.PULUMI.removeprefix('v')} " in lock
 
 
-@pytest.mark.parametrize("module", ["pulumi", "kubernetes", "etcd", "kwok"])
+def test_peers_are_built_only_where_they_are_asked_for() -> None:
+    assert {"conftest", "kyverno"} == PROGRAMS.keys() - set(build.ALL)
+
+
+@pytest.mark.parametrize("module", ["pulumi", "kubernetes", "etcd", "kwok", "conftest", "kyverno"])
 def test_the_least_go_suffices_for_every_module(module: str) -> None:
     text = (programs.HERE / module / "go.mod").read_text(encoding="utf-8")
     asked = re.search(r"^go (\d+)\.(\d+)", text, re.MULTILINE)

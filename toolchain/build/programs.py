@@ -14,6 +14,9 @@ PULUMI = "v3.259.0"
 KUBERNETES = "v1.36.3"
 ETCD = "3.6.5"
 KWOK = "v0.7.0"
+#: peers that `make score` compares the rules with
+CONFTEST = "v0.71.0"
+KYVERNO = "v1.19.1"
 
 _STRIPPED = "-s -w"
 _VERSIONED = "k8s.io/component-base/version"
@@ -42,6 +45,8 @@ class Program:
     ask: Sequence[str]
     answer: str
     extras: Sequence[Extra] = ()
+    #: nothing in the kit needs it: it is built where it is asked for by name
+    optional: bool = False
 
     @property
     def folder(self) -> Path:
@@ -108,7 +113,26 @@ PROGRAMS = {
                 _stage("pod/fast/pod-delete.yaml"),
             ),
         ),
+        Program(
+            "conftest",
+            "conftest",
+            "github.com/open-policy-agent/conftest",
+            f"{_STRIPPED} -X github.com/open-policy-agent/conftest/internal/version.Version={CONFTEST}",
+            ("--version",),
+            f"Conftest: {CONFTEST}",
+            optional=True,
+        ),
+        Program(
+            "kyverno",
+            "kyverno",
+            "github.com/kyverno/kyverno/cmd/cli/kubectl-kyverno",
+            f"{_STRIPPED} -X github.com/kyverno/kyverno/pkg/version.BuildVersion={KYVERNO}",
+            ("version",),
+            f"Version: {KYVERNO}",
+            optional=True,
+        ),
     )
 }
 
-ALL = tuple(PROGRAMS)
+#: what a machine needs to run the kit
+ALL = tuple(name for name, program in PROGRAMS.items() if not program.optional)
