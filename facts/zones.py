@@ -96,7 +96,7 @@ class Declared(_Part):
     route: Annotated[str, Field(pattern=r"^[A-Z]\d\d$")]
     what: Annotated[str, Field(min_length=10)]
     owner: Annotated[str, Field(min_length=1)]
-    on: date
+    since: date
     until: date
 
 
@@ -184,7 +184,7 @@ class Zone(_Part):
 
     def declares(self, route: str, at: date) -> bool:
         """Whether somebody answers, on that day, for what the plan can't show of a route."""
-        return any(one.route == route and one.on <= at <= one.until for one in self.declared)
+        return any(one.route == route and one.since <= at <= one.until for one in self.declared)
 
     def system(self, namespace: str | None, image: str) -> System | None:
         """The system that an image is of, by its whole reference in its namespace."""

@@ -4,6 +4,7 @@ Neither exists unless the zone names it under `access`, because each is a way in
 """
 
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from typing import Final
 
 from pulumi import ComponentResource, Input, Output, ResourceOptions
@@ -35,12 +36,14 @@ _SESSIONS: Final = "session-manager"
 _VPN: Final = "client-vpn"
 #: Minutes until a session without input ends, and until any does.
 _IDLE, _LONGEST = "15", "60"
+#: Prefixes of networks that a VPN gives addresses of.
+_WIDEST, _NARROWEST = 12, 22
 #: Hours until people sign on anew.
 _HOURS: Final = 8
 
 
 class AccessError(ValueError):
-    """A way in that the zone does not name; the message says what to do."""
+    """A way in that the zone does not name, or that AWS doesn't take; the message says what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,11 +184,12 @@ class ClientVpn(ComponentResource):
         """Raises AccessError."""
         super().__init__("sovereign:aws:ClientVpn", name, None, opts)
         _named(zone, _VPN)
-        group = _group(name, place, self, network, "People's machines: open the Kubernetes API")
+        _apart(members.addresses, network)
+        group = _group(name, place, self, network, "Machines of people: open the Kubernetes API")
         connect(f"{name}-control-plane", place, self, group, network.control_plane_group, "Kubernetes API")
         endpoint = Endpoint(
             name,
-            description="People's machines",
+            description="Machines of people",
             vpc_id=network.vpc_id,
             security_group_ids=[group],
             client_cidr_block=members.addresses,
@@ -232,6 +236,17 @@ def _named(zone: Zone, way: str) -> None:
         raise AccessError(
             f"Zone {zone.name} does not name {way} among its ways in ({', '.join(zone.access) or 'none'}): "
             f"leave it out of the settings, or add {way} to `access` of the zone."
+        )
+
+
+def _apart(addresses: str, network: Network) -> None:
+    """Refuses addresses of clients that AWS doesn't take
+    (docs.aws.amazon.com/vpn/latest/clientvpn-admin/what-is-best-practices.html)."""
+    clients = IPv4Network(addresses)
+    if not _WIDEST <= clients.prefixlen <= _NARROWEST or clients.overlaps(IPv4Network(network.cidr)):
+        raise AccessError(
+            f"Machines of people can't get addresses of {addresses}: name a network of /{_WIDEST} to "
+            f"/{_NARROWEST} that is not part of {network.cidr}."
         )
 
 

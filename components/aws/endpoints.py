@@ -46,7 +46,16 @@ _SESSIONS: Final[Mapping[str, str]] = {"ec2messages": "ec2messages", "ssmmessage
 #: Services that have nothing of anybody else's to reach; several of their calls name no resource, so that a
 #: condition on whose it is would stop them.
 _OWN_ONLY: Final = frozenset(
-    {"autoscaling", "ec2", "ec2messages", "eks", "eks-auth", "elasticloadbalancing", "ssmmessages"}
+    {
+        "autoscaling",
+        "ec2",
+        "ec2messages",
+        "eks",
+        "eks-auth",
+        "elasticloadbalancing",
+        "guardduty",
+        "ssmmessages",
+    }
 )
 _PULL: Final = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 

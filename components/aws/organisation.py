@@ -6,10 +6,10 @@ account nor AWS's own service-linked roles.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from pulumi import ComponentResource, ResourceOptions
+from pulumi import ComponentResource, Resource, ResourceOptions
 from pulumi_aws.organizations import Policy, PolicyAttachment
 
 from components.aws.place import Place
@@ -28,6 +28,7 @@ _NEVER: Final = (
     "config:StopConfigurationRecorder",
     "ec2:AttachInternetGateway",
     "ec2:CreateCarrierGateway",
+    "ec2:CreateDefaultVpc",
     "ec2:CreateEgressOnlyInternetGateway",
     "ec2:CreateInternetGateway",
     "ec2:CreateNatGateway",
@@ -37,6 +38,8 @@ _NEVER: Final = (
     "ec2:DisableImageBlockPublicAccess",
     "ec2:DisableSnapshotBlockPublicAccess",
     "ec2:EnableSerialConsoleAccess",
+    "ec2:ModifyVpcBlockPublicAccessExclusion",
+    "ec2:ModifyVpcBlockPublicAccessOptions",
     "guardduty:DeleteDetector",
     "guardduty:DisassociateFromAdministratorAccount",
     "kms:DisableKey",
@@ -91,10 +94,17 @@ class RegionGuard(ComponentResource):
     """The policy, attached: for those who own the organization, from its management account."""
 
     def __init__(
-        self, name: str, place: Place, zone: Zone, target: str, opts: ResourceOptions | None = None
+        self,
+        name: str,
+        place: Place,
+        zone: Zone,
+        target: str,
+        *,
+        after: Sequence[Resource] = (),
+        opts: ResourceOptions | None = None,
     ) -> None:
-        """`place` is in the management account; `target` the id of a root, a unit or an account. Raises
-        GuardError."""
+        """`place` is in the management account; `target` the id of a root, a unit or an account. `after`: the
+        ground, which could not be made under it. Raises GuardError."""
         super().__init__("sovereign:aws:RegionGuard", name, None, opts)
         content = json.dumps(deny_regions(zone, place.facts.partition), separators=(",", ":"))
         if len(content) > _LONGEST:
@@ -110,5 +120,7 @@ class RegionGuard(ComponentResource):
             content=content,
             opts=place.within(self),
         )
-        PolicyAttachment(name, policy_id=policy.id, target_id=target, opts=place.within(self))
+        PolicyAttachment(
+            name, policy_id=policy.id, target_id=target, opts=place.within(self, depends_on=list(after))
+        )
         self.register_outputs({})

@@ -26,7 +26,7 @@ _SAME_AS_PRINCIPAL = ("${aws:principalaccount}", "${aws:principalorgid}")
 #: docs.aws.amazon.com/IAM/latest/UserGuide/reference_aws-services-that-work-with-iam.html
 _OWN_ONLY = (
     *("autoscaling", "ec2", "ec2messages", "eks", "eks-auth"),
-    *("elasticloadbalancing", "ssmmessages", "sts"),
+    *("elasticloadbalancing", "guardduty", "ssmmessages", "sts"),
 )
 
 

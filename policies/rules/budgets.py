@@ -49,7 +49,7 @@ def _start(subject: Subject, engine: Engine) -> Iterator[Hit]:
         )
     said = quiet(engine.container.pod.annotations)
     weights, rate = (_seconds(said[key].text()) for key in ("llm.kit/weights-bytes", "llm.kit/read-rate"))
-    needed = budgets.ready_seconds(int(weights), int(rate)) if rate else 0
+    needed = budgets.ready_seconds(int(weights), int(rate)) if weights and rate else 0
     if ready < needed:
         yield subject.refuse(
             engine.container.node["env"],

@@ -238,8 +238,9 @@ def _decoded(value: Any, path: str, keys: tuple[str, ...], depth: int) -> Iterat
     if not isinstance(value, str):
         yield from _walk(value, path, keys, depth, 0, True)
         return
+    joined = "".join(value.split())
     try:
-        text = _read(base64.b64decode("".join(value.split()), validate=True))
+        text = _read(base64.b64decode(joined + "=" * (-len(joined) % 4), validate=True))
     except (binascii.Error, ValueError):
         text = value  # no base64: as it stands
     yield from _walk(text, path, keys, depth, 0, True)

@@ -145,7 +145,7 @@ def answered(route: str) -> dict[str, str]:
         "route": route,
         "what": "The organization keeps it for every account",
         "owner": "security@hospital.example",
-        "on": "2026-01-01",
+        "since": "2026-01-01",
         "until": "2099-12-31",
     }
 

@@ -37,6 +37,19 @@ def test_a_way_that_the_zone_does_not_name(way: str, said: str) -> None:
         aws.planned(build)
 
 
+@pytest.mark.parametrize("addresses", ["10.21.0.0/23", "10.0.0.0/11", "10.20.240.0/22"])
+def test_addresses_that_a_vpn_can_not_give(addresses: str) -> None:
+    members = VpnMembers(addresses=addresses, certificate="c", identities="i", groups=(OPERATORS,))
+
+    def build(place: Place) -> None:
+        logs = LogKeeping(place.arn("kms", "key/1"), 2192)
+        network = Network("llm", place, aws.NETWORK, logs)
+        ClientVpn("vpn", place, aws.zone(access=["client-vpn"]), network, members, logs)
+
+    with pytest.raises(AccessError, match=f"addresses of {addresses}"):
+        aws.planned(build)
+
+
 def test_sessions_are_recorded_and_the_machine_is_closed() -> None:
     made = laid()
     (shell,) = of_kind(made, "Document").values()

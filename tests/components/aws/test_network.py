@@ -1,5 +1,6 @@
 """The network: subnets that fit and don't meet, no way out, every flow recorded; or one that is there."""
 
+import re
 from datetime import date
 from ipaddress import IPv4Network
 from itertools import combinations
@@ -11,7 +12,7 @@ from components.aws.network import Network, NetworkError, UsedNetwork
 from components.aws.place import Place
 from components.aws.use import CREATE, Part, Use
 from policies.model import Resource
-from tests.components.aws.support import of_kind
+from tests.components.aws.support import laid, of_kind
 from tests.support import aws
 
 USED = Use(
@@ -93,6 +94,15 @@ def test_no_route_and_no_rule_leads_out() -> None:
     assert all("referencedSecurityGroupId" in one.inputs for one in rules)
     assert not any(key.startswith("cidr") for one in rules for key in one.inputs)
     assert len(of_kind(made, "RouteTableAssociation")) == len(of_kind(made, "Subnet"))
+
+
+def test_descriptions_are_such_as_ec2_takes() -> None:
+    """docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html"""
+    given = [str(one.inputs["description"]) for one in laid() if "description" in one.inputs]
+    assert given
+    assert [
+        text for text in given if not re.fullmatch(r"[\w .:/()#,@\[\]+=&;{}!$*-]{1,255}", text, re.ASCII)
+    ] == []
 
 
 def test_every_flow_is_recorded() -> None:
