@@ -186,6 +186,10 @@ class Zone(_Part):
         """Whether somebody answers, on that day, for what the plan can't show of a route."""
         return any(one.route == route and one.since <= at <= one.until for one in self.declared)
 
+    def also(self, declared: tuple[Declared, ...]) -> "Zone":
+        """The zone with more that somebody answers for."""
+        return self.model_copy(update={"declared": (*self.declared, *declared)}) if declared else self
+
     def system(self, namespace: str | None, image: str) -> System | None:
         """The system that an image is of, by its whole reference in its namespace."""
         return next((one for one in self.systems if one.namespace == namespace and image in one.images), None)

@@ -34,6 +34,7 @@ def judge(plan: Plan, zone: Zone | None, rules: Iterable[Rule]) -> Judgement:
         if not findings:
             raise ValueError(f"there is no zone, and the rule {NO_ZONE} that says so is not among the rules")
         return Judgement(tuple(findings))
+    zone = zone.also(plan.stack.declared)
     for item in plan.objects:
         _collect(judge_resource(item, plan, zone, chosen), findings, masked)
     _collect(judge_plan(plan, zone, chosen), findings, masked)

@@ -28,6 +28,7 @@ from pulumi.runtime.proto import plugin_pb2
 from pulumi.runtime.proto.analyzer_pb2_grpc import AnalyzerServicer, add_AnalyzerServicer_to_server
 
 from facts import zones
+from facts.sentinels import PREVIEW
 from facts.site import Site, SiteError
 from facts.zones import Zone
 from policies import closed_world, released, rules, verdict, waivers
@@ -269,6 +270,7 @@ class Analyzer(AnalyzerServicer):
                 digest=run.digest,
                 rules=[rule.id for rule in active],
                 resources=len(plan.objects),
+                review=bool(os.environ.get(PREVIEW)),
             )
         elif self._site is not None and run.stack and judgement.verdict == "pass" and not run.of_state:
             released.record(released.file_of(self._site, run.stack), plan.resources)
@@ -355,7 +357,7 @@ def _reference(provider: Any) -> str:
 
 
 def _zone(site: Site, facts: StackFacts) -> Zone | None:
-    return zones.load(site.zone_file(facts.zone)) if facts.zone else None
+    return zones.load(site.zone_file(facts.zone)).also(facts.declared) if facts.zone else None
 
 
 def _cannot(problem: str) -> Finding:

@@ -12,7 +12,7 @@ from facts.site import Site, SiteError
 from policies import program
 from policies.closed_world import TypesError
 from policies.rules import SiteRuleError
-from stacks import custody, ground, service, settings
+from stacks import custody, ground, service, settings, stages
 from stacks.secret_config import AUDIT_KEY, CERTIFICATES
 
 
@@ -25,8 +25,12 @@ def main() -> None:
     custody.check(chosen, site, stack, os.environ)
 
     certificates = None if chosen.certificates == "cert-manager" else secret(CERTIFICATES)
-    base = ground.lay(chosen, site, stack)
-    outputs = service.stand_up(chosen, site, zone, base, secret(AUDIT_KEY), certificates)
+    base = ground.lay(chosen, site, zone, stack)
+    outputs = (
+        {"next": stages.NEXT}
+        if base is None
+        else service.stand_up(chosen, site, zone, base, secret(AUDIT_KEY), certificates)
+    )
     for name, value in {"zone": zone.name, **outputs}.items():
         pulumi.export(name, value)
 

@@ -1,4 +1,8 @@
-"""The ground that a stack's settings name: one cluster, known by its UID, and what is in it."""
+"""The ground that a stack's settings name: one cluster, known by its UID, and what is in it.
+
+On a cloud it comes in two stages: what the cloud makes, then what stands in the cluster. A review, which
+makes nothing, plans both at once; a release goes on only when the cluster is there and has told its UID.
+"""
 
 from components.ground import AuditSink, Ground, Images, NodeCache, Storage, Weights
 from components.onprem import embedded
@@ -6,14 +10,18 @@ from components.onprem.cluster import OnPremCluster, identify
 from components.onprem.kubeconfig import Kubeconfig
 from components.serving.audit import RECORDS
 from facts.site import Site
+from facts.zones import Zone
+from stacks import aws, stages
 from stacks import settings as schema
 from stacks.served import gpus_of
 from stacks.settings import Settings
 
 
-def lay(settings: Settings, site: Site, stack: str) -> Ground:
-    """Finds the cluster, makes what the ground needs there. Raises ClusterError or CatalogueError
-    before anything is made."""
+def lay(settings: Settings, site: Site, zone: Zone, stack: str) -> Ground | None:
+    """Finds the cluster, makes what the ground needs there; None where there is no cluster yet. Raises
+    ClusterError, CatalogueError or the errors of a platform before anything is made."""
+    if settings.cluster.of_ground:
+        return _on_aws(settings, site, zone, stack)
     key = settings.weights_key
     kinds = gpus_of(settings)
     access, uid = _cluster(settings, site)
@@ -59,6 +67,19 @@ def lay(settings: Settings, site: Site, stack: str) -> Ground:
         gpu_labels={model.name: settings.embedded.gpu for model in settings.models},
         made=storage.made,
     )
+
+
+def _on_aws(settings: Settings, site: Site, zone: Zone, stack: str) -> Ground | None:
+    place = aws.place_of(settings, stack)
+    made = aws.lay(settings, site, zone, place)
+    uid = stages.cluster_uid(settings, stack)
+    if uid is None:
+        return None
+    audit = AuditSink(
+        settings.audit.size, settings.retention_days, settings.audit.networks, settings.audit.port
+    )
+    images = Images(**settings.images.model_dump())
+    return made.platform(uid, aws.weights(settings, place), audit, images)
 
 
 def _weights(given: schema.Weights, volume: str, key: str) -> Weights:

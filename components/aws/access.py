@@ -86,7 +86,7 @@ class SessionHost(ComponentResource):
         _named(zone, _SESSIONS)
         group = _group(name, place, self, network, "Session host: opens the endpoints and the Kubernetes API")
         connect(f"{name}-control-plane", place, self, group, network.control_plane_group, "Kubernetes API")
-        connect(f"{name}-services", place, self, group, endpoints.group, "AWS services, by their endpoints")
+        endpoints.serve(name, place, group)
         record = logs.group(place, self, "sessions")
         machine = Instance(
             name,

@@ -7,20 +7,29 @@ say `create`, and is somebody's dated word else (use.py).
 from pulumi import ComponentResource, Input, ResourceOptions
 from pulumi_aws.accessanalyzer import Analyzer
 from pulumi_aws.ebs import DefaultKmsKey, EncryptionByDefault, SnapshotBlockPublicAccess
-from pulumi_aws.ec2 import ImageBlockPublicAccess, InstanceMetadataDefaults, SerialConsoleAccess
+from pulumi_aws.ec2 import (
+    ImageBlockPublicAccess,
+    InstanceMetadataDefaults,
+    SerialConsoleAccess,
+    VpcBlockPublicAccessOptions,
+)
 from pulumi_aws.s3 import AccountPublicAccessBlock
 
 from components.aws.place import Place
 
 
 class AccountDefaults(ComponentResource):
-    """Disks encrypted, metadata by token only, nothing public, no serial console, outsiders reported."""
+    """No gateway to the internet works, disks are encrypted, metadata is given by token only, nothing is
+    public, no serial console opens, and what outsiders may reach is reported."""
 
     def __init__(
         self, name: str, place: Place, volumes_key: Input[str], opts: ResourceOptions | None = None
     ) -> None:
         """`volumes_key`: ARN of the key that encrypts disks for which nobody names one."""
         super().__init__("sovereign:aws:AccountDefaults", name, None, opts)
+        VpcBlockPublicAccessOptions(
+            name, internet_gateway_block_mode="block-bidirectional", opts=place.within(self)
+        )
         encrypted = EncryptionByDefault(name, enabled=True, opts=place.within(self))
         DefaultKmsKey(name, key_arn=volumes_key, opts=place.within(self, depends_on=[encrypted]))
         SnapshotBlockPublicAccess(name, state="block-all-sharing", opts=place.within(self))

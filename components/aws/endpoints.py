@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pulumi import ComponentResource, Output, ResourceOptions
+from pulumi import ComponentResource, Input, Output, ResourceOptions
 from pulumi_aws.ec2 import SecurityGroup, VpcEndpoint
 from pulumi_aws.vpc import SecurityGroupEgressRule, SecurityGroupIngressRule
 
@@ -97,19 +97,31 @@ class Endpoints(ComponentResource):
         else:
             self.s3, self.group = Output.from_input(use.s3.id), Output.from_input(use.group)
             prefix_list = Output.from_input(use.prefix_list)
-        for what, listed, group in (("s3", prefix_list, None), ("services", None, self.group)):
-            SecurityGroupEgressRule(
-                f"{name}-nodes-{what}",
-                security_group_id=network.nodes_group,
-                prefix_list_id=listed,
-                referenced_security_group_id=group,
-                ip_protocol="tcp",
-                from_port=443,
-                to_port=443,
-                description="AWS services, by their endpoints",
-                opts=place.within(self),
-            )
+        self.serve(f"{name}-nodes", place, network.nodes_group)
+        SecurityGroupEgressRule(
+            f"{name}-nodes-s3",
+            security_group_id=network.nodes_group,
+            prefix_list_id=prefix_list,
+            ip_protocol="tcp",
+            from_port=443,
+            to_port=443,
+            description="S3, by its gateway endpoint",
+            opts=place.within(self),
+        )
         self.register_outputs({"s3": self.s3})
+
+    def serve(self, name: str, place: Place, group: Input[str]) -> None:
+        """Lets a security group open connections to the interface endpoints."""
+        SecurityGroupEgressRule(
+            f"{name}-services",
+            security_group_id=group,
+            referenced_security_group_id=self.group,
+            ip_protocol="tcp",
+            from_port=443,
+            to_port=443,
+            description="AWS services, by their endpoints",
+            opts=place.within(self),
+        )
 
     def _create(self, name: str, place: Place, network: Network, services: Mapping[str, str]) -> Output[str]:
         group = SecurityGroup(

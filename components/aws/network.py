@@ -1,7 +1,7 @@
 """The network: private subnets that reach each other, what the endpoints lead to, and nothing else.
 
 No gateway and no route leads out of it; Amazon's own resolver is held by dns.py, AWS's services are reached
-by endpoints.py. Every flow is recorded.
+by endpoints.py, and account.py keeps anybody from attaching a gateway later. Every flow is recorded.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,6 @@ from pulumi_aws.ec2 import (
     SecurityGroup,
     Subnet,
     Vpc,
-    VpcBlockPublicAccessOptions,
 )
 from pulumi_aws.iam import Role, RolePolicy
 from pulumi_aws.vpc import SecurityGroupEgressRule, SecurityGroupIngressRule
@@ -27,7 +26,7 @@ from pulumi_aws.vpc import SecurityGroupEgressRule, SecurityGroupIngressRule
 from components.aws.logs import LogKeeping
 from components.aws.place import Place
 from components.aws.policy import document, trusted
-from components.aws.use import CREATE, Part, Use
+from components.aws.use import Use
 
 #: A quarter of the network for the nodes and pods of each zone, and the last one for the rest.
 _QUARTERS: Final = 2
@@ -81,22 +80,16 @@ class Network(ComponentResource):
         place: Place,
         network: str | UsedNetwork,
         logs: LogKeeping,
-        *,
-        public_access_block: Part = CREATE,
         opts: ResourceOptions | None = None,
     ) -> None:
-        """`network`: the addresses to make it with ("10.20.0.0/16"), or one that is there. The block of
-        public access is one for the whole account and region. Raises NetworkError."""
+        """`network`: the addresses to make it with ("10.20.0.0/16"), or one that is there. Raises
+        NetworkError."""
         super().__init__("sovereign:aws:Network", name, None, opts)
         if isinstance(network, UsedNetwork):
             self._use(place, network)
         else:
             self._create(name, place, network)
             self._record(name, place, logs)
-        if public_access_block == CREATE:
-            VpcBlockPublicAccessOptions(
-                name, internet_gateway_block_mode="block-bidirectional", opts=place.within(self)
-            )
         self._open(name, place)
         self.register_outputs({"vpc_id": self.vpc_id})
 

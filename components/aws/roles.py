@@ -68,7 +68,9 @@ class Roles(ComponentResource):
                 "Effect": "Allow",
                 "Principal": {"Service": self._place.principal("pods.eks")},
                 "Action": ["sts:AssumeRole", "sts:TagSession"],
-                "Condition": {"StringEquals": {f"aws:RequestTag/{key}": value for key, value in tags.items()}},
+                "Condition": {
+                    "StringEquals": {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+                },
             }
         )
         return self._role(part, trust, *policies)
@@ -99,6 +101,4 @@ def allow(
 
 
 def _assumed(principal: str) -> Output[str]:
-    return document(
-        {"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}
-    )
+    return document({"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"})

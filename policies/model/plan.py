@@ -6,6 +6,7 @@ from datetime import date
 from functools import cached_property
 
 from facts.sentinels import digest
+from facts.zones import Declared
 from policies import closed_world
 from policies.model.resource import Resource
 
@@ -39,7 +40,8 @@ class StackFacts:
     """What is known of a stack and of the run that plans it. None: not told here.
 
     `environments`: what the settings import from Pulumi ESC. `engine`: the variables that steer the engine
-    and its providers. `lowered`: rules that the policy configuration lowers or switches off.
+    and its providers. `lowered`: rules that the policy configuration lowers or switches off. `declared`: what
+    the settings say of parts that somebody else keeps.
     """
 
     name: str | None = None
@@ -51,6 +53,7 @@ class StackFacts:
     origins: tuple[Origin, ...] = ()
     engine: Mapping[str, str] | None = None
     lowered: tuple[str, ...] = ()
+    declared: tuple[Declared, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Plan:
     """`whole` says that nothing is missing: only then may a rule conclude from what is absent.
 
     `source` names where the plan came from, for messages: the engine, a preview, a state export, manifests.
-    `at`: the day on which it is judged, for what ends on a day. `unchanged`: URNs of what is as it was released.
+    `at`: the day on which it is judged, for what ends on a day. `unchanged`: URNs of what is as was released.
     """
 
     resources: tuple[Resource, ...]

@@ -17,10 +17,9 @@ _CONTROLS = ("HDS EXI 05", "HIPAA 164.312(e)(1)", "GDPR 32", "SNC 12.8", "SNC 12
 
 #: Where cloud-init, Talos, k3s, Docker and netplan name servers: the keys above them, in lower case.
 _SERVERS = re.compile(
-    r"(?:machine time|ntp) (?:servers|pools|peers)|(?:.* )?nameservers(?: address(?:es)?)?"
-    r"|(?:apt|machine env) (?:https?_|all_)?proxy|(?:machine registries )?mirrors \S+ endpoints?"
-    r"|endpoints url|registry-mirrors|system-default-registry"
-    r"|apt .*(?:uri|source)|yum_repos .*(?:baseurl|mirrorlist)|machine install image"
+    r"(?:machine time|ntp) (?:servers|pools)|(?:.* )?nameservers(?: address(?:es)?)?|(?:apt|yum_repos) .*"
+    r"|machine env (?!no_)\w*proxy|(?:machine registries )?mirrors \S+ endpoints?|endpoints url"
+    r"|registry-mirrors|system-default-registry|machine install image"
 )
 #: Lines of chrony, ntpd and resolv.conf, then those of systemd and containerd, which may name several.
 _FIRST = re.compile(r"(?m)^[ \t]*(?:server|pool|peer|nameserver)[ \t]+([\w.:-]+)")

@@ -25,7 +25,7 @@ _RBAC = "rbac.authorization.k8s.io"
 _BINDINGS: Final = (f"{_RBAC}/ClusterRoleBinding", f"{_RBAC}/RoleBinding")
 
 #: kubernetes.io/docs/reference/access-authn-authz: whoever asks, with or without a name.
-_ANYBODY = re.compile(r"system:(?:anonymous|authenticated|unauthenticated)")
+_ANYBODY = re.compile(r"system:(?:anonymous|(?:un)?authenticated)")
 
 #: Rights of people in clouds, and what names them there.
 _GRANTS: Final[Mapping[str, str]] = {
@@ -35,20 +35,18 @@ _GRANTS: Final[Mapping[str, str]] = {
 }
 #: A line of authorized_keys with its comment (sshd(8)); known_hosts has the host's name before the key.
 _KEY = re.compile(
-    r"(?m)^[ \t]*(?:(?:restrict|no-[\w-]+|cert-authority|(?:command|environment|from)=\"[^\"]*\")[, ]*)*"
-    r"(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-\S+|sk-\S+@openssh\.com)[ \t]+AAAA[A-Za-z0-9+/=]+[ \t]*(\S*)"
+    r"(?m)^[ \t]*(?:[\w-]+(?:=\"[^\"]*\")?[, ]+)*[\w@.-]+[ \t]+AAAA[A-Za-z0-9+/=]{20,}[ \t]*(\S*)"
 )
 
 #: Roles of the cluster's own that read secrets or get into pods, and those that do neither.
-_STRONG = re.compile(r"admin|cluster-admin|edit|system:kubelet-api-admin")
+_STRONG = re.compile(r"(?:.*-)?admin|edit")
 _WEAK = re.compile(
     r"view|extension-apiserver-authentication-reader|system:(?:auth-delegator|basic-user|discovery|monitoring"
     r"|node-proxier|public-info-viewer|service-account-issuer-discovery)"
 )
 #: Resources whose rights are privileged, but to delete them; verbs with which one gets any right.
 _GUARDED = re.compile(
-    r"\*|secrets|serviceaccounts/token|(?:pods|\*)/(?:attach|ephemeralcontainers|exec|portforward)"
-    r"|(?:nodes|pods|services|\*)/proxy"
+    r"\*|secrets|serviceaccounts/token|[\w*]+/(?:attach|ephemeralcontainers|exec|portforward|proxy)"
 )
 _DELETES = re.compile(r"delete(?:collection)?")
 _ANY_RIGHT = re.compile(r"bind|escalate|impersonate")
@@ -179,13 +177,11 @@ def _lacks(person: Person | None, subject: Subject) -> list[str]:
 
 def _is_strong(subject: Subject, name: str) -> bool | None:
     """Whether a role is privileged; None: its rights aren't in the plan."""
-    if _STRONG.fullmatch(name):
-        return True
     kind = subject["roleRef"]["kind"].text()
     place = "default" if kind == "ClusterRole" else kubernetes.namespace(subject) or ""
     role = subject.plan.by_object.get((f"{_RBAC}/{kind}", place, name))
     if role is None or "aggregationRule" in role.inputs:
-        return False if _WEAK.fullmatch(name) else None
+        return True if _STRONG.fullmatch(name) else False if _WEAK.fullmatch(name) else None
     look = Subject(subject.plan, role)
     for entry in look["rules"].each():
         verbs = [verb for verb in entry["verbs"].texts() if not _DELETES.fullmatch(verb)]

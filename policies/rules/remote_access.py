@@ -16,7 +16,7 @@ _CONTROLS = ("HDS EXI 29", "HIPAA 164.312(a)(1)", "GDPR 32", "GDPR 44-46", "SNC 
 #: Programs that dial a relay of their maker's and let people in through it.
 _RELAYED = re.compile(
     r"(?:.*/)?(?:cloudflared|tailscale(?:d|[-/].*)?|ngrok.*|zerotier.*|netbird.*|twingate.*|inlets.*"
-    r"|loophole|localtunnel|pagekite|pinggy|teamviewer.*|anydesk.*|rustdesk.*|devtunnel|code-tunnel)(?:\.exe)?"
+    r"|devtunnel)"
 )
 #: wireguard.com/quickstart: where a peer is; talos and netplan have the same key in YAML.
 _PEER = re.compile(r"(?mi)^[ \t]*(?:-[ \t]+)?endpoint[ \t]*[=:][ \t]*[\"']?([^\s\"'#]+)")

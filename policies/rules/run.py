@@ -34,7 +34,7 @@ _ADDRESSES = re.compile(
 _TRACED, _TRACES = "PULUMI_OTEL_EXPORTER_OTLP_ENDPOINT", "PULUMI_OPTION_OTEL_TRACES"
 _NO_HOST = "no readable host"
 #: git's short form, user@host:path
-_SCP = re.compile(r"(?:[^@/\s]+@)?([^@/:\s\[]+):(?!//|\d).*")
+_SCP = re.compile(r"(?:[^@/\s]+@)?([^@/:\s\[]+):(?!//).*")
 
 
 @rule(

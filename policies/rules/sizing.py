@@ -59,10 +59,11 @@ def _requested(subject: Subject, engine: Engine, parallel: int) -> Iterator[Hit]
     limits = engine.container.node["resources"]["limits"]
     for name, amount in limits.members():
         whole = re.search(r"/(gpu|mig-[\w.]+)$", name)
-        if whole and not amount.opaque and int(amount.value) != parallel:
+        asked = str(amount.value)
+        if whole and not amount.opaque and asked != str(parallel):
             yield subject.refuse(
                 amount,
-                seen=f"{name}: {amount.value}",
+                seen=f"{name}: {asked if asked.isdecimal() else 'no number'}",
                 why=f"--tensor-parallel-size is {parallel}: each rank takes one GPU of this node",
             )
 
@@ -106,4 +107,4 @@ def _model(name: str, shape: str | None) -> Model:
 
 def _parallel(engine: Engine) -> int:
     text = next((flag.value.text for flag in engine.flags("tensor-parallel-size")), "1")
-    return int(text) if text.isdigit() else 1
+    return int(text) if text.isdecimal() else 1

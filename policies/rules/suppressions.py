@@ -21,8 +21,7 @@ _SKIPS = re.compile(
 )
 #: Comments by which a scanner passes over a line or a file.
 _MARKS = re.compile(
-    r"(?:#|//|<!--)\s*(?:checkov:skip|tfsec:ignore|trivy:ignore|kics-scan\s+(?:ignore|disable)|nosec\b|nosemgrep"
-    r"|hadolint\s+(?:global\s+)?ignore|kube-linter:ignore)",
+    r"(?:#|//)\s*(?:checkov:skip|tfsec:ignore|trivy:ignore|kics-scan\s+\w+|nosec\b|nosemgrep|hadolint\s)",
     re.IGNORECASE,
 )
 
@@ -63,7 +62,7 @@ def marks(subject: Subject, zone: Zone) -> Iterator[Hit]:
     for node in _files(subject):
         found = _MARKS.search(kubernetes.quiet(node).text() or "")
         if found:
-            mark = found.group().lstrip("#/<!- \t")
+            mark = found.group().lstrip("#/ \t")
             yield subject.refuse(node, seen=mark, why="a scanner passes over what stands there")
 
 

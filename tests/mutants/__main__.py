@@ -6,8 +6,9 @@ needs: add an example in which it matters, or remove the line.
 
 What is changed in Python: a rule switched off, a comparison turned round, `and` and `or` swapped, a part of
 them always true or false, `not` removed, a condition always true or false, a finding not yielded, a member
-of a list of names removed, `any` and `all` swapped. In tables: a rule or check removed, `is` and `isnt`
-swapped, `absent` turned round, a value, type, kind or route removed, `when` inverted or removed.
+of a list of names or an alternative of a regex removed, `any` and `all` swapped. In tables: a rule or check
+removed, `is` and `isnt` swapped, `absent` turned round, a value, type, kind or route removed, `when` inverted
+or removed.
 
 What can't change any verdict is listed in tests/mutants/equivalent.yaml, with the reason.
 """

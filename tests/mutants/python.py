@@ -1,6 +1,7 @@
 """Mutants of a rule file in Python: its syntax tree with one node changed."""
 
 import ast
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ _TURNED: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
 _WORDS = frozenset(("seen", "why", "fix", "title", "cel", "controls"))
 #: Arguments of `@rule` whose members count one by one.
 _LISTED = frozenset(("kinds", "types", "routes"))
+#: Functions that take a regex first.
+_REGEXES = frozenset(("compile", "findall", "finditer", "fullmatch", "match", "search", "split", "sub"))
 #: Functions whose texts aren't a list of names.
 _NOT_NAMES = frozenset(
     ("replace", "get", "setdefault", "sub", "fullmatch", "match", "search", "compile", "Cel")
@@ -114,6 +117,7 @@ class _Finder:
         self.in_constant = False
         self.removed: set[tuple[int, int]] = set()
         self.uses = _uses(tree)
+        self.words = _words(tree)
         for statement in tree.body:
             self.statement(statement)
 
@@ -129,7 +133,7 @@ class _Finder:
             names = [target.id for target in targets if isinstance(target, ast.Name)]
             self.function = names[0] if names else self.function
             self.lines = self.uses.get(names[0]) if names else None
-            if node.value is not None:
+            if node.value is not None and not self.words.issuperset(names):
                 self.in_constant = True  # whose lists are taken as wholes
                 self.displays(node.value, all_of_them=True)
                 self.expressions(node, "value")
@@ -284,8 +288,16 @@ class _Finder:
         texts = [isinstance(one, ast.Constant) and isinstance(one.value, str) for one in node.args]
         if len(texts) > 1 and all(texts) and named not in _NOT_NAMES:
             self.removals(node, node.args)
+        if named in _REGEXES and node.args and isinstance(node.args[0], ast.Constant):
+            self.pattern(node, node.args[0])
         if named == "frozenset" and node.args:
             self.displays(node.args[0], all_of_them=True)
+
+    def pattern(self, node: ast.Call, pattern: ast.Constant) -> None:
+        for one, rest in _alternatives(pattern.value) if isinstance(pattern.value, str) else ():
+            hint = f"add an example in which {one!r} matters, or remove it"
+            before = f"{one!r} in {_short(node)}"
+            self.add(pattern, node, "args", 0, ast.Constant(rest), "removed", hint, before)
 
     def displays(self, node: ast.expr, *, all_of_them: bool = False, least: int = 1) -> None:
         """Members of a list, set, tuple or dictionary, each removed; of texts only unless `all_of_them`."""
@@ -365,9 +377,57 @@ class _Finder:
         self.changes.append(_Change(line, self.function, text, hint, self.lines, do))
 
 
+def _alternatives(pattern: str) -> Iterator[tuple[str, str]]:
+    """Each of several alternatives in a regex, and the regex without it."""
+    groups: list[list[int]] = [[0]]  # where the alternatives of each open group begin
+    # escaped characters, classes, and beginnings and ends of groups
+    for found in re.finditer(
+        r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?(?:P?<?[^)(:]*?[:=!>]))?|[|)]", pattern, re.DOTALL
+    ):
+        token = found.group()
+        if token[0] == "(":
+            groups.append([found.end()])
+        elif token == "|":
+            groups[-1].append(found.end())
+        elif token == ")":
+            yield from _without_each(pattern, groups.pop(), found.start())
+    yield from _without_each(pattern, groups[0], len(pattern))
+
+
+def _without_each(pattern: str, starts: list[int], end: int) -> Iterator[tuple[str, str]]:
+    bounds = [*starts, end + 1]
+    for place, start in enumerate(starts) if len(starts) > 1 else ():
+        after = bounds[place + 1]
+        one = pattern[start : after - 1]
+        last = place == len(starts) - 1
+        yield one, pattern[: start - last] + pattern[after - last :]
+
+
 def _short(node: ast.AST) -> str:
     text = " ".join(ast.unparse(node).split())
     return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def _words(tree: ast.Module) -> set[str]:
+    """Constants of the module that are read for words only, such as the controls that a rule serves."""
+    readers: dict[str, set[str]] = {}
+
+    def note(node: ast.AST, reader: str) -> None:
+        for child in ast.iter_child_nodes(node):
+            own = reader
+            if isinstance(child, ast.keyword) and child.arg in _WORDS:
+                own = "(words)"
+            elif isinstance(child, ast.Assign) and node is tree and isinstance(child.targets[0], ast.Name):
+                own = child.targets[0].id
+            if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Load):
+                readers.setdefault(child.id, set()).add(own)
+            note(child, own)
+
+    note(tree, "(code)")
+    words = {"(words)"}
+    while more := {name for name, own in readers.items() if own <= words} - words:
+        words |= more
+    return words
 
 
 def _uses(tree: ast.Module) -> dict[str, frozenset[int] | None]:

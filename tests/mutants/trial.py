@@ -81,6 +81,8 @@ class Trial:
                         return f"{example.name}: {noticed}"
         except _Endless:
             return "it never ends"
+        except Exception as error:
+            return f"the judge fails ({type(error).__name__})"
         return None
 
     def _noticed(self, example: Example, looks: list[Look], anew: list[str], made: Rules) -> str | None:
@@ -90,7 +92,7 @@ class Trial:
                 found += look.findings
             elif (rule := made.get(look.rule)) is not None:
                 found += found_by(rule, example)
-        if any("failed on this resource" in one.why for one in found):
+        if any("failed on this resource" in str(one.why) for one in found):
             return "the rule fails"
         if not example.leak:
             return "no longer clean" if found else None
@@ -129,7 +131,7 @@ def trial(file: Path, folder: Path = examples.FOLDER) -> Trial:
             continue
         looks = list(_looks(file, example, loaded.values()))
         found = [finding for look in looks for finding in look.findings]
-        if any("failed on this resource" in one.why for one in found) or not (
+        if any("failed on this resource" in str(one.why) for one in found) or not (
             (expected(example, found, loaded) or _others(example, frozenset(loaded)))
             if example.leak
             else not found

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -29,15 +28,11 @@ from tests.support.examples import Example
 #: Seconds after which a text of a few hundred kilobytes counts as one that a rule can't bear.
 PATIENCE = 60
 
-EXAMPLES = [file for file in examples.files() if file.suffix == ".yaml"]
+ROUTES = sorted({file.parent.name for file in examples.files()})
 
 
 def _short(value: object) -> str:
     return repr(value)[:32]
-
-
-def _name(file: Path) -> str:
-    return f"{file.parent.name}/{file.stem}"
 
 
 @cache
@@ -46,8 +41,8 @@ def _rules() -> tuple[Rule, ...]:
 
 
 @cache
-def _read(file: Path) -> Example:
-    return examples.read(file)
+def _examples(route: str) -> tuple[Example, ...]:
+    return tuple(examples.read(file) for file in examples.files() if file.parent.name == route)
 
 
 @cache
@@ -77,8 +72,8 @@ def _object(version: str, kind: str, **rest: Any) -> Resource:
     return Resource(f"urn:pulumi:example::sovereign::{token}::a", token, "a", inputs)
 
 
-def _config_map(text: Any, key: str = "data") -> Resource:
-    return _object("v1", "ConfigMap", **{key: {"settings": text}})
+def _config_map(text: Any) -> Resource:
+    return _object("v1", "ConfigMap", data={"settings": text})
 
 
 # Every rule, on every example with something malformed put into it
@@ -86,7 +81,7 @@ def _config_map(text: Any, key: str = "data") -> Resource:
 _MALFORMED: tuple[Any, ...] = (
     *(None, 42, -1, 10**400, 1.5, float("nan"), True, b"x", "", "\x00", "\ud800", "x" * 300, "%", "="),
     *("{", "[", "a: [", "://", "http://[::1", "arn:aws:s3", "10.0.0.0/33", "$(X)", "${X", "'", '"'),
-    *("--", "..", "٣", "@", "/"),
+    *("--", "..", "٣", "²", "@", "/"),
     *([], {}, ["x"], [None], [[]], [{}], [1], ["--model"], {"a": "b"}, {1: 2}, {"a": None}, MASKED, UNKNOWN),
 )
 
@@ -122,30 +117,28 @@ def _some_places(example: Example, count: int) -> list[tuple[int, tuple[Any, ...
     return random.Random(example.name).sample(every, min(count, len(every)))
 
 
-@pytest.mark.parametrize("file", EXAMPLES, ids=_name)
-def test_no_rule_fails_on_an_example_or_a_malformed_one(file: Path) -> None:
-    example = _read(file)
-    _assert_no_rule_failed(judge(example.plan, example.zone, _rules()))
-    chance = random.Random(example.name)
-    for number, path in _some_places(example, 5):
-        changed = _changed(example, number, path, chance.choice(_MALFORMED))
-        _assert_no_rule_failed(judge(changed, example.zone, _rules()))
+@pytest.mark.parametrize("route", ROUTES)
+def test_no_rule_fails_on_an_example_or_a_malformed_one(route: str) -> None:
+    for example in _examples(route):
+        _assert_no_rule_failed(judge(example.plan, example.zone, _rules()))
+        chance = random.Random(example.name)
+        for number, path in _some_places(example, 4):
+            changed = _changed(example, number, path, chance.choice(_MALFORMED))
+            _assert_no_rule_failed(judge(changed, example.zone, _rules()))
 
 
-@pytest.mark.parametrize("file", [file for file in EXAMPLES if file.stem.startswith("clean")], ids=_name)
-def test_what_is_not_known_never_passes(file: Path) -> None:
+@pytest.mark.parametrize("route", ROUTES)
+def test_what_is_not_known_never_passes(route: str) -> None:
     """An honest plan is refused with any of its values unknown; masked, it's told that it wasn't seen."""
-    example = _read(file)
-    for number, path in _some_places(example, 12):
-        resource = example.plan.resources[number]
-        if resource.type.endswith("List") and path[0] != "items":
-            continue  # its items say what they are themselves
-        if not example.zone:
-            continue
-        unknown = judge(_changed(example, number, path, UNKNOWN), example.zone, _rules())
-        assert unknown.findings, f"{resource.name} {path}"
-        masked = judge(_changed(example, number, path, MASKED), example.zone, _rules())
-        assert masked.findings or masked.not_visible, f"{resource.name} {path}"
+    for example in _examples(route):
+        for number, path in _some_places(example, 8) if not example.leak and example.zone else ():
+            resource = example.plan.resources[number]
+            if resource.type.endswith("List") and path[0] != "items":
+                continue  # its items say what they are themselves
+            unknown = judge(_changed(example, number, path, UNKNOWN), example.zone, _rules())
+            assert unknown.findings, f"{example.name} {resource.name} {path}"
+            masked = judge(_changed(example, number, path, MASKED), example.zone, _rules())
+            assert masked.findings or masked.not_visible, f"{example.name} {resource.name} {path}"
 
 
 # Addresses, hosts, ARNs, policies
@@ -169,7 +162,8 @@ def test_what_is_not_known_never_passes(file: Path) -> None:
 def test_a_malformed_network_does_not_pass(cidr: object) -> None:
     assert not _judged(_policy("10.20.0.0/16")).findings
     assert _judged(_policy(cidr)).findings
-    assert _judged(_policy("10.20.0.0/16", excepted=[cidr])).findings
+    assert not _judged(_policy("10.20.0.0/15", excepted=["10.21.0.0/16"])).findings
+    assert _judged(_policy("10.20.0.0/15", excepted=[cidr])).findings
 
 
 def _policy(cidr: object, **rest: Any) -> Resource:
@@ -186,7 +180,8 @@ def _policy(cidr: object, **rest: Any) -> Resource:
 @pytest.mark.parametrize(
     "url",
     [
-        *("http://[::1", "http://[fd12:3456::1]evil.com/", "http://ex ample.com", "http://\x00.example"),
+        *("http://[2001:db8::1", "http://[fd12:3456::1]evil.com/", "http://ex%20ample.com"),
+        "http://\x00.example",
         *("http://%zz/", "http://a..b.hospital.example/", "http://-a.hospital.example", "http://0x/"),
         *("http://.hospital.example", "http://1.2.3.4.5/", "http://010.20.0.1/", "http://10.20.0.1.evil.com"),
         *("http://straße.hospital.example/", "http://hospital.example@evil.com", f"http://{'a' * 300}.eu"),
@@ -225,7 +220,7 @@ def test_a_malformed_arn_does_not_pass(arn: object) -> None:
 
 
 def _replication(arn: object) -> tuple[Resource, ...]:
-    example = _read(examples.FOLDER / "A20" / "clean-access-point.yaml")
+    example = examples.read(examples.FOLDER / "A20" / "clean-access-point.yaml")
     number = next(at for at, one in enumerate(example.plan.resources) if "Replication" in one.type)
     return _changed(example, number, ("rules", 0, "destination", "bucket"), arn).resources
 
@@ -239,7 +234,6 @@ def _replication(arn: object) -> tuple[Resource, ...]:
             "[]",
             "42",
             '"x"',
-            "null",
             '{"Statement": "x"}',
             '{"Statement": [7]}',
             '{"Statement": [{}]}',
@@ -247,12 +241,12 @@ def _replication(arn: object) -> tuple[Resource, ...]:
         ),
         *('{"Statement": [{"Effect": "Allow", "Principal": "*"}]}', '{"Statement": []} {"Statement": []}'),
         *('{"Statement": [], "Statement": []}', '{"Statement": [{"Effect": "allow", "Action": "s3:*"}]}'),
-        *("[" * 100_000, '{"Statement":' * 5000, 7, ["x"], {"Statement": 7}, {"Statement": [None]}),
+        *("[" * 100_000, '{"Statement":' * 5000, 7, ["x"], {"Statement": 7}),
     ],
     ids=_short,
 )
 def test_a_malformed_policy_document_does_not_pass(policy: object) -> None:
-    example = _read(examples.FOLDER / "A20" / "clean-access-point.yaml")
+    example = examples.read(examples.FOLDER / "A20" / "clean-access-point.yaml")
     provider = next(one for one in example.plan.resources if one.is_provider)
     token = "aws:s3/bucketPolicy:BucketPolicy"
     urn = f"urn:pulumi:example::sovereign::{token}::records"
@@ -273,9 +267,8 @@ def test_a_malformed_policy_document_does_not_pass(policy: object) -> None:
     ],
     ids=["text", "yaml", "json", "base64"],
 )
-@pytest.mark.parametrize("key", ["data", "binaryData"])
-def test_five_megabytes_are_too_much_to_judge(text: str, key: str) -> None:
-    findings = _judged(_config_map(text, key)).findings
+def test_five_megabytes_are_too_much_to_judge(text: str) -> None:
+    findings = _judged(_config_map(text)).findings
     assert ("unknowns.value", "undecided") in {(one.rule, str(one.verdict)) for one in findings}
     spread = {f"key-{at}": text[at : at + 500_000] for at in range(0, len(text), 500_000)}
     assert _judged(_object("v1", "ConfigMap", data=spread)).findings, "and in parts"

@@ -43,10 +43,17 @@ IDS = {
     "aws:route53/resolverFirewallDomainList:ResolverFirewallDomainList": "rslvr-fdl-",
     "aws:route53/resolverFirewallRuleGroup:ResolverFirewallRuleGroup": "rslvr-frg-",
 }
-#: Outputs beside id, ARN and name.
-_OUTPUTS = {
-    "aws:ec2/vpc:Vpc": {"defaultRouteTableId": "rtb-"},
-    "aws:ec2/vpcEndpoint:VpcEndpoint": {"prefixListId": "pl-"},
+#: Outputs beside id, ARN and name, or in their place.
+_OUTPUTS: Mapping[str, Mapping[str, Any]] = {
+    "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 1},
+    "aws:ec2/vpc:Vpc": {"defaultRouteTableId": "rtb-{mark}"},
+    "aws:ec2/vpcEndpoint:VpcEndpoint": {"prefixListId": "pl-{mark}"},
+    "aws:ecr/repository:Repository": {"repositoryUrl": "{account}.dkr.ecr.{region}.{suffix}/{mark}"},
+    "aws:eks/cluster:Cluster": {
+        "endpoint": "https://{mark}.gr7.{region}.eks.{suffix}",
+        "certificateAuthority": {"data": "Y2E="},
+    },
+    "aws:kms/key:Key": {"arn": "arn:{partition}:kms:{region}:{account}:key/{mark}"},
 }
 
 
@@ -95,8 +102,16 @@ class _Monitor(MockMonitor):
     def _outputs(self, urn: str, token: str, inputs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         mark = digest(urn)
         service = token.split(":")[1].partition("/")[0]
-        arn = aws.region(self.region).partition.arn(service, mark, self.region, self.account)
-        others = {key: f"{prefix}{mark}" for key, prefix in _OUTPUTS.get(token, {}).items()}
+        partition = aws.region(self.region).partition
+        arn = partition.arn(service, mark, self.region, self.account)
+        told = {
+            "mark": mark,
+            "partition": partition.name,
+            "suffix": partition.dns_suffix,
+            "region": self.region,
+            "account": self.account,
+        }
+        others = {key: _filled(value, told) for key, value in _OUTPUTS.get(token, {}).items()}
         return f"{IDS.get(token, '')}{mark}", {"arn": arn, "name": mark, **others, **inputs}
 
 
@@ -105,7 +120,15 @@ class _Nobody(Mocks):
         raise AssertionError(f"{args.typ} {args.name} is read from outside")
 
     def call(self, args: MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        if args.token == "aws:eks/getClusterAuth:getClusterAuth":
+            return {"name": args.args["name"], "token": "k8s-aws-v1.simulated"}, []
         raise AssertionError(f"the program called {args.token}")
+
+
+def _filled(value: Any, told: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _filled(inner, told) for key, inner in value.items()}
+    return value.format_map(told) if isinstance(value, str) else value
 
 
 def planned(

@@ -73,6 +73,7 @@ def test_go_is_pinned_by_hash_for_both_platforms_and_names_no_host() -> None:
         {"module": "kwok"},
         {"extras": (Extra("python/x", "x", module="m"),)},
         {"extras": (Extra("toolchain/language_python/pulumi-language-python", "x"),)},
+        {"extras": (Extra("", "x", module="m", made=lambda source: ""),)},
     ],
     ids=str,
 )
@@ -130,7 +131,9 @@ def test_a_warm_call_needs_no_go_and_no_time(monkeypatch: pytest.MonkeyPatch, tm
     assert time.monotonic() - start < 0.2
     assert said == []
     assert set(paths) == set(build.ALL)
-    assert all(path.is_absolute() and os.access(path, os.X_OK) for path in paths.values())
+    runs = {name for name, path in paths.items() if os.access(path, os.X_OK)}
+    assert runs == set(build.ALL) - {"kubernetes-api"}
+    assert all(path.is_absolute() for path in paths.values())
     assert {path.name for path in stages} >= {"node-initialize.yaml", "pod-ready.yaml"}
     beside = {path.name for path in paths["pulumi"].parent.iterdir()}
     assert beside >= {"pulumi-language-python", "pulumi-language-python-exec", "build.json"}
@@ -251,6 +254,18 @@ def test_a_program_that_is_not_the_pinned_one_is_not_kept(own_cache: Path, tmp_p
     with pytest.raises(BuildError, match=r"it says 'hello v1\.2\.3' where 'hello v9' is wanted"):
         ensure(module(tmp_path / "hello", answer="hello v9"), [])
     assert entries(own_cache) == set()
+
+
+@pytest.mark.engine
+def test_a_file_that_is_made_of_a_module_needs_no_compiler(own_cache: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    file = Extra(
+        "LICENSE", "licence", module="k8s.io/kubernetes", made=lambda source: source.read_text()[:200]
+    )
+    path = ensure(replace(PROGRAMS["kubernetes-api"], name="licence", extras=(file,)), said)
+    assert "Apache License" in path.read_text()
+    assert said[0] == "building licence (1 of 1)"
+    assert sorted(file.name for file in path.parent.iterdir()) == ["build.json", "licence"]
 
 
 @pytest.mark.engine

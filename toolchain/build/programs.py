@@ -3,9 +3,11 @@
 The versions are those of the go.mod beside each program's go.sum; a test compares them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from toolchain.build import kubernetes_api
 
 HERE = Path(__file__).resolve().parent
 
@@ -24,26 +26,30 @@ _VERSIONED = "k8s.io/component-base/version"
 
 @dataclass(frozen=True)
 class Extra:
-    """A file to lie beside a program. `source` is a path in the Go module `module`, or in the checkout."""
+    """A file to lie beside a program. `source` is a path in the Go module `module`, or in the checkout.
+
+    `made`: gives the file's text from what `source` names, where it is no copy of it.
+    """
 
     source: str
     target: str
     executable: bool = False
     module: str = ""
+    made: Callable[[Path], str] | None = None
 
 
 @dataclass(frozen=True)
 class Program:
-    """One program of a Go module of ours."""
+    """One program of a Go module of ours; without a package it is one of its extras, and nothing is built."""
 
     name: str
     #: the folder of its go.mod and go.sum
     module: str
-    package: str
-    ldflags: str
+    package: str = ""
+    ldflags: str = ""
     #: asks the program for its version, and what the answer must hold
-    ask: Sequence[str]
-    answer: str
+    ask: Sequence[str] = ()
+    answer: str = ""
     extras: Sequence[Extra] = ()
     #: nothing in the kit needs it: it is built where it is asked for by name
     optional: bool = False
@@ -98,6 +104,12 @@ PROGRAMS = {
         _kubernetes("kube-controller-manager"),
         _kubernetes("kube-scheduler"),
         _kubernetes("kubectl", ("version", "--client"), f"Client Version: {KUBERNETES}"),
+        # by which objects are checked where there is no API server to ask
+        Program(
+            "kubernetes-api",
+            "kubernetes",
+            extras=(Extra("", "kubernetes-api", module="k8s.io/kubernetes", made=kubernetes_api.of_module),),
+        ),
         Program(
             "kwok",
             "kwok",

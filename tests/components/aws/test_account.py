@@ -11,6 +11,7 @@ def test_defaults() -> None:
         (one,) = of_kind(made, kind).values()
         return dict(one.inputs)
 
+    assert given("VpcBlockPublicAccessOptions") == {"internetGatewayBlockMode": "block-bidirectional"}
     assert given("EncryptionByDefault") == {"enabled": True}
     assert str(given("DefaultKmsKey")["keyArn"]).endswith(aws.KEY)
     assert given("SnapshotBlockPublicAccess") == {"state": "block-all-sharing"}

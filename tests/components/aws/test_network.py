@@ -10,7 +10,7 @@ import pytest
 from components.aws.logs import LogKeeping
 from components.aws.network import Network, NetworkError, UsedNetwork
 from components.aws.place import Place
-from components.aws.use import CREATE, Part, Use
+from components.aws.use import Use
 from policies.model import Resource
 from tests.components.aws.support import laid, of_kind
 from tests.support import aws
@@ -28,12 +28,10 @@ SUBNETS = {
 }
 
 
-def network(
-    given: str | UsedNetwork = aws.NETWORK, days: int = 2192, public_access_block: Part = CREATE
-) -> tuple[Resource, ...]:
+def network(given: str | UsedNetwork = aws.NETWORK, days: int = 2192) -> tuple[Resource, ...]:
     def build(place: Place) -> None:
         logs = LogKeeping(place.arn("kms", f"key/{aws.KEY}"), days)
-        Network("llm", place, given, logs, public_access_block=public_access_block)
+        Network("llm", place, given, logs)
 
     return aws.planned(build)
 
@@ -129,7 +127,7 @@ def test_a_network_that_is_there_is_left_alone() -> None:
         control_plane=SUBNETS,
         route_tables=("rtb-071e819758278fc98",),
     )
-    made = network(there, public_access_block=USED)
+    made = network(there)
     kinds = {one.type.rpartition(":")[2] for one in made} - {"aws", "Network"}
     assert kinds == {"SecurityGroup", "SecurityGroupIngressRule", "SecurityGroupEgressRule"}
     assert {one.inputs["vpcId"] for one in of_kind(made, "SecurityGroup").values()} == {USED.id}

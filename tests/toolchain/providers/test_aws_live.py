@@ -198,12 +198,12 @@ def test_a_misspelt_input_is_refused_with_its_path_and_an_up_with_advice(tmp_pat
 @pytest.mark.engine
 def test_an_upgrade_is_planned_from_the_state_of_the_official_plugin(tmp_path: Path) -> None:
     project = Project(tmp_path, _NET.replace("CIDR", "10.0.0.0/16")).create()
-    net = {"cidrBlock": "10.0.0.0/16", "__defaults": ["assignGeneratedIpv6CidrBlock"]}
+    net: dict[str, Any] = {"cidrBlock": "10.0.0.0/16", "__defaults": ["assignGeneratedIpv6CidrBlock"]}
     net |= {"assignGeneratedIpv6CidrBlock": False}
     place = {"region": "eu-west-3", "tagsAll": {}}
     arn = f"arn:aws:ec2:eu-west-3:{ACCOUNT}:vpc/vpc-1"
     project.holds("aws:ec2/vpc:Vpc", "net", id="vpc-1", inputs=net, outputs={**net, **place, "arn": arn})
-    nodes = {"vpcId": "vpc-1", "cidrBlock": "10.0.0.0/24", "__defaults": []}
+    nodes: dict[str, Any] = {"vpcId": "vpc-1", "cidrBlock": "10.0.0.0/24", "__defaults": []}
     project.holds("aws:ec2/subnet:Subnet", "nodes", id="subnet-1", inputs=nodes, outputs={**nodes, **place})
 
     vpc, subnet = "aws:ec2/vpc:Vpc::net", "aws:ec2/subnet:Subnet::nodes"

@@ -144,6 +144,18 @@ def test_what_is_secret_is_judged_and_never_said() -> None:
     assert "s3cret" not in found
 
 
+def test_a_policy_may_be_an_object_and_is_kept_as_text() -> None:
+    made, role = provider(), urn("aws:iam/role:Role")
+    for policy, text in (
+        ({"Version": "2012-10-17", "Statement": []}, '{"Version":"2012-10-17","Statement":[]}'),
+        ({"Version": Secret("v")}, Secret('{"Version":"v"}')),
+        ({"Version": UNKNOWN}, UNKNOWN),
+        ("{ }", "{ }"),
+    ):
+        inputs = {"name": "r", "assumeRolePolicy": policy}
+        assert made.check(role, {}, inputs, Naming()).inputs["assumeRolePolicy"] == text
+
+
 def test_an_enum_that_lists_not_all_takes_others() -> None:
     reservation = {"availabilityZone": "a", "instanceCount": 1, "instancePlatform": "Linux/UNIX"}
     token = "aws:ec2/capacityReservation:CapacityReservation"
@@ -169,6 +181,30 @@ def test_other_packages_are_read_by_the_same_rules(
     resource = Sdk(module).resource(token)
     assert resource is not None
     assert path in {paths.written(problem.path) for problem in problems(inputs, resource.inputs)}
+
+
+def test_another_package_costs_data_alone(tmp_path: Path) -> None:
+    file = tmp_path / "kubernetes.yaml"
+    file.write_text(
+        """
+settings: {context: {why: another cluster could be meant}}
+any: {id: "{kind}-{mark}"}
+types:
+  kubernetes:core/v1:Service:
+    outputs: {status: {loadBalancer: {ingress: [{hostname: "{metadata.name}.{settings.context}"}]}}}
+"""
+    )
+    token = "kubernetes:core/v1:Service"
+    made = StandIn("kubernetes", "4", Sdk("pulumi_kubernetes"), data.load(file), {}, Preview.SYMBOLIC)
+    assert [one.path for one in made.check_config(urn("pulumi:providers:kubernetes"), {}).problems] == [
+        ("context",)
+    ]
+    made.configure({"context": "paris"})
+    checked = made.check(urn(token), {}, {"metadata": {"name": "a"}, "spek": {}}, Naming())
+    assert [one.path for one in checked.problems] == [("spek",)]
+    id, found = made.create(urn(token), {"metadata": {"name": "a"}}, 0, True)
+    assert id == f"service-{mark(urn(token).text)}"
+    assert found["status"] == {"loadBalancer": {"ingress": [{"hostname": "a.paris"}]}}
 
 
 def test_a_type_that_the_package_lacks_is_refused() -> None:
@@ -237,7 +273,9 @@ def test_data_speaks_of_what_the_sdk_has(token: str) -> None:
         assert leaf is not None, paths.written(path)
         assert path not in entry.choices or isinstance(leaf, Scalar), paths.written(path)
     for path, allowed in entry.choices.items():
-        assert not [one for one in allowed if list(problems(one, _leaf(resource.inputs, path) or leaf))]
+        leaf = _leaf(resource.inputs, path)
+        assert leaf is not None
+        assert not [one for one in allowed if list(problems(one, leaf))]
 
 
 @pytest.mark.parametrize("token", known().types)

@@ -14,6 +14,7 @@ types:      by token:
                   {auto} is the resource's name and seven digits; without it, `name` where every resource of
                   the type has one
   replace         property paths that can't be changed in place
+  documents       properties that may be given as objects, and are kept as JSON text
   choices         property path -> what is allowed, where the SDK says only "a text"
 functions:  by token:
   takes           arguments that the answer goes by; any other is refused
@@ -56,6 +57,7 @@ class TypeData:
     outputs: Templates = field(default_factory=dict)
     name: Templates | None = None
     replace: tuple[PropertyPath, ...] = ()
+    documents: tuple[str, ...] = ()
     choices: Mapping[PropertyPath, tuple[Any, ...]] = field(default_factory=dict)
 
 
@@ -76,7 +78,7 @@ class PackageData:
     settings: Mapping[str, Setting] = field(default_factory=dict)
     variables: Templates = field(default_factory=dict)
     any: Templates = field(default_factory=dict)
-    absent: Any = None
+    absent: Any = ()
     known: frozenset[str] = frozenset()
     open: frozenset[str] = frozenset()
     types: Mapping[str, TypeData] = field(default_factory=dict)
@@ -111,6 +113,7 @@ def _type(entry: Mapping[str, Any]) -> TypeData:
     return TypeData(
         **{
             **entry,
+            "documents": tuple(entry.get("documents", ())),
             "replace": tuple(paths.parsed(path) for path in entry.get("replace", ())),
             "choices": {paths.parsed(path): tuple(allowed) for path, allowed in choices.items()},
         }

@@ -1,18 +1,16 @@
 """The stand-in: what the engine asks of a provider, answered from an SDK, a data file and nothing else."""
 
-import hashlib
 import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, NoReturn
 
 from toolchain.providers.core import (
     UNKNOWN,
-    Autonaming,
     Checked,
     Compared,
     Naming,
@@ -26,17 +24,16 @@ from toolchain.providers.core import (
 from toolchain.providers.core.diff import Difference, differences, replacing, without
 from toolchain.providers.core.serve import serve
 from toolchain.providers.core.shape import Problem
-from toolchain.providers.core.values import Path as PropertyPath
 from toolchain.providers.core.values import Secret, plain
 from toolchain.providers.standin import data
 from toolchain.providers.standin.data import FunctionData, PackageData, TypeData
+from toolchain.providers.standin.inputs import add_name, as_text, bare, naming_of, not_among
 from toolchain.providers.standin.kinds import Scalar, one_of, problems
 from toolchain.providers.standin.sdk import ResourceType, Sdk
 from toolchain.providers.standin.templates import Missing, Scope, mark, render
 
 #: the environment variable that says which preview
 VARIABLE = "SOVEREIGN_PREVIEW"
-_AUTO_DIGITS = 7
 #: what the engine and the SDKs add to the settings of every provider
 _OF_THE_ENGINE = frozenset({"version", "pluginDownloadURL", "pluginChecksums"})
 
@@ -83,28 +80,28 @@ class StandIn(Provider):
         return Checked(inputs, [*problems(settings, self._sdk.settings), *self._unsaid(settings)])
 
     def diff_config(self, urn: Urn, old: Properties, new: Properties) -> Compared:
-        return Compared(list(differences(_bare(old, new), new)))
+        return Compared(list(differences(bare(old, new), new)))
 
     def configure(self, settings: Properties) -> None:
         self._settings = self._read(settings)
         for problem in self._unsaid(self._settings):
             raise Refused(f"The provider {self.package} can't be used: {problem.path[0]} {problem.reason}.")
 
-    def _read(self, inputs: Properties) -> Properties:
+    def _read(self, given: Properties) -> Properties:
         """Settings as what they are: SDKs hand over all but texts as JSON."""
         fields = self._sdk.settings.fields
-        given = {
+        settings = {
             name: plain(value)
-            for name, value in inputs.items()
+            for name, value in given.items()
             if value is not None and name not in _OF_THE_ENGINE and not name.startswith("__")
         }
-        for name, value in given.items():
+        for name, value in settings.items():
             if isinstance(value, str) and name in fields and fields[name].kind != Scalar("string"):
                 try:
-                    given[name] = json.loads(value)
+                    settings[name] = json.loads(value)
                 except ValueError:
                     continue
-        return given
+        return settings
 
     def _unsaid(self, settings: Properties) -> Iterator[Problem]:
         for name, wanted in self._data.settings.items():
@@ -126,28 +123,29 @@ class StandIn(Provider):
                     (name,), f"is none that is known here; {one_of(self._facts[wanted.among], value)}"
                 )
 
-    def _not_there(self, urn: Urn, inputs: Properties) -> Iterator[Problem]:
+    def _not_there(self, urn: Urn, given: Properties) -> Iterator[Problem]:
         """Whether the place has the service of a resource."""
-        scope = self._scope(urn.type, inputs, "")
+        scope = self._scope(urn.type, given, "")
         try:
-            place, services = scope["place"], render(self._data.absent, scope)
+            place, service = scope["place"], scope["service"]
+            lacks = service in render(self._data.absent, scope)
         except Missing:
             return
-        if scope["service"] in services:
-            yield Problem((), f"{urn.type} can't be made: {place} has no {scope['service']}")
+        if lacks:
+            yield Problem((), f"{urn.type} can't be made: {place} has no {service}")
 
     # Resources
 
     def check(self, urn: Urn, old: Properties, new: Properties, naming: Naming) -> Checked:
         kind, known = self._type(urn)
-        inputs = {name: value for name, value in new.items() if value is not None}
-        found = list(self._name(urn, kind, known, inputs, old, naming))
-        found += problems(inputs, kind.inputs)
-        for pattern, allowed in known.choices.items():
-            found += _not_among(inputs, pattern, allowed)
-        found += self._outside(inputs)
-        found += self._not_there(urn, inputs)
-        return Checked(inputs, found)
+        given = {name: value for name, value in new.items() if value is not None}
+        given |= {name: as_text(given[name]) for name in known.documents if name in given}
+        found = list(add_name(given, old, urn, naming_of(kind, known), naming))
+        found += problems(given, kind.inputs)
+        found += not_among(given, known.choices)
+        found += self._outside(given)
+        found += self._not_there(urn, given)
+        return Checked(given, found)
 
     def diff(
         self,
@@ -159,22 +157,21 @@ class StandIn(Provider):
         ignored: Sequence[str],
     ) -> Compared:
         kind, known = self._type(urn)
-        before = _bare(old, new)
-        found = [*differences(before, new), *self._moved(urn, kind, known, state, new)]
+        before = bare(old, new)
+        found = [*differences(before, new), *self._moved(urn, state, new)]
         always = [(name,) for name, setting in self._data.settings.items() if setting.among]
         found = replacing(
             without(found, ignored),
             lambda path: any(paths.touches(pattern, path) for pattern in (*known.replace, *always)),
         )
-        names = _naming(kind, known)
+        names = naming_of(kind, known)
         same_name = any(name in new and plain(new[name]) == plain(before.get(name)) for name in names)
         return Compared(found, delete_first=same_name and any(one.replace for one in found))
 
     def create(self, urn: Urn, inputs: Properties, timeout: float, preview: bool) -> tuple[str, Properties]:
         if not preview:
             self._refuse(urn, "made")
-        kind, known = self._type(urn)
-        state = self._state(urn, kind, known, inputs, {})
+        state = self._state(urn, inputs, {})
         id = plain(state.get("id"))
         return id if isinstance(id, str) else "", state
 
@@ -193,8 +190,7 @@ class StandIn(Provider):
     ) -> Properties:
         if not preview:
             self._refuse(urn, "changed")
-        kind, known = self._type(urn)
-        return self._state(urn, kind, known, inputs, {**state, "id": id})
+        return self._state(urn, inputs, {**state, "id": id})
 
     def delete(self, urn: Urn, id: str, state: Properties, inputs: Properties, timeout: float) -> None:
         self._refuse(urn, "deleted")
@@ -232,22 +228,19 @@ class StandIn(Provider):
 
     # What outputs are
 
-    def _state(
-        self, urn: Urn, kind: ResourceType, known: TypeData, inputs: Properties, old: Properties
-    ) -> Properties:
-        """The state that a resource would have; `old` is what it has."""
+    def _state(self, urn: Urn, given: Properties, old: Properties) -> Properties:
+        """The state that a resource would have with these inputs; `old` is what it has."""
+        kind, known = self._type(urn)
         named = {name: template for name, template in self._data.any.items() if name in kind.outputs}
         templates = {"id": known.id or self._data.any["id"], **named, **known.outputs}
         kept = {name: value for name, value in old.items() if name not in self._data.known}
-        scope = self._scope(urn.type, inputs, mark(urn.text), urn.name, kept, templates)
-        state = dict(inputs)
+        scope = self._scope(urn.type, given, mark(urn.text), urn.name, kept, templates)
+        state = dict(given)
         # what isn't in a state is as unknown to the program as what is unknown in it
         always = () if self._symbolic else (name for name, one in kind.outputs.items() if one.always)
         for name in dict.fromkeys((*templates, *always)):
             shown = self._symbolic or name in self._data.known
-            value = _completed(
-                inputs.get(name), templates.get(name), kept.get(name), scope if shown else None
-            )
+            value = _completed(given.get(name), templates.get(name), kept.get(name), scope if shown else None)
             if value is not None:
                 state[name] = value
         return state
@@ -273,45 +266,21 @@ class StandIn(Provider):
         layers = (own.get, (old or {}).get, constants.get)
         return Scope(layers).rendered({**(templates or {}), **self._data.variables})
 
-    def _moved(
-        self, urn: Urn, kind: ResourceType, known: TypeData, state: Properties, new: Properties
-    ) -> Iterator[Difference]:
+    def _moved(self, urn: Urn, state: Properties, new: Properties) -> Iterator[Difference]:
         """What differs in outputs that the official plugin knows beforehand and the program doesn't say, such
         as the region: the provider's settings have changed."""
-        now = self._state(urn, kind, known, new, state)
-        for name in sorted(self._data.known & kind.outputs.keys() - new.keys()):
-            if state.get(name) is not None and name in now:
+        now = self._state(urn, new, state)
+        for name in sorted(self._data.known & now.keys() - new.keys()):
+            if state.get(name) is not None:
                 yield from differences(state[name], now[name], (name,))
 
-    # Names and refusals
+    # Types and refusals
 
     def _type(self, urn: Urn) -> tuple[ResourceType, TypeData]:
         kind = self._sdk.resource(urn.type)
         if kind is None:
             raise Refused(f"{urn.type} isn't there: {self.package} {self.version} has no such resource type.")
         return kind, self._data.types.get(urn.type, TypeData())
-
-    def _name(
-        self,
-        urn: Urn,
-        kind: ResourceType,
-        known: TypeData,
-        inputs: Properties,
-        old: Properties,
-        naming: Naming,
-    ) -> Iterator[Problem]:
-        """Gives `inputs` a name in place where they have none: the one they had, else a new one."""
-        for name, form in _naming(kind, known).items():
-            if name in inputs or f"{name}Prefix" in inputs:
-                continue
-            if old.get(name) is not None:
-                inputs[name] = old[name]
-            elif naming.mode is Autonaming.DISABLE:
-                yield Problem((name,), "is missing, and the stack's settings forbid made-up names: say it")
-            else:
-                digits = hashlib.sha256(urn.text.encode()).hexdigest()[:_AUTO_DIGITS]
-                auto = naming.proposed if naming.mode is not None else ""
-                inputs[name] = form.replace("{auto}", auto or f"{urn.name}-{digits}")
 
     @property
     def _official(self) -> str:
@@ -338,16 +307,6 @@ def main(package: str, version: str, folder: Path, compute: Mapping[str, Compute
     serve(lambda log: StandIn(package, version, sdk, known, data.read(Path(facts)), preview, compute))
 
 
-def _naming(kind: ResourceType, known: TypeData) -> Mapping[str, str]:
-    """Which property takes a made-up name, and in which form."""
-    if known.name is not None:
-        return known.name
-    field, output = kind.inputs.fields.get("name"), kind.outputs.get("name")
-    if field is None or field.required or output is None or not output.always:
-        return {}
-    return {"name": "{auto}"} if field.kind == Scalar("string") else {}
-
-
 def _completed(given: Any, template: Any, old: Any, scope: Scope | None) -> Any:
     """What a property will be: as given, else as it was, else as its template says; unknown without `scope`.
     An object that is given is completed by what the template has besides."""
@@ -367,39 +326,3 @@ def _completed(given: Any, template: Any, old: Any, scope: Scope | None) -> Any:
         return render(template, scope)
     except Missing:
         return UNKNOWN
-
-
-def _not_among(inputs: Any, pattern: PropertyPath, allowed: Iterable[Any]) -> Iterator[Problem]:
-    for path, value in _at(inputs, pattern):
-        if value not in allowed:
-            yield Problem(path, f"has a value that isn't allowed there; {one_of(allowed, value)}")
-
-
-def _at(value: Any, pattern: PropertyPath, path: PropertyPath = ()) -> Iterator[tuple[PropertyPath, Any]]:
-    """(path, value) of all that is known where a pattern leads."""
-    value = plain(value)
-    if not pattern:
-        if value is not UNKNOWN and not isinstance(value, dict | list):
-            yield path, value
-    elif isinstance(value, dict) and value.get(pattern[0]) is not None:
-        yield from _at(value[pattern[0]], pattern[1:], (*path, pattern[0]))
-    elif isinstance(value, list) and pattern[0] == paths.ANY:
-        for index, item in enumerate(value):
-            yield from _at(item, pattern[1:], (*path, index))
-
-
-def _bare(old: Any, new: Any) -> Any:
-    """Old inputs without what the official plugin notes in them, and without the defaults that it filled in
-    and that `new` doesn't say: `__defaults` lists them."""
-    if isinstance(old, dict):
-        filled = plain(old.get("__defaults")) or ()
-        given = new if isinstance(new, dict) else {}
-        return {
-            key: _bare(value, given.get(key))
-            for key, value in old.items()
-            if not key.startswith("__") and (key not in filled or key in given)
-        }
-    if isinstance(old, list):
-        items = new if isinstance(new, list) else []
-        return [_bare(item, items[index] if index < len(items) else None) for index, item in enumerate(old)]
-    return old

@@ -1,0 +1,143 @@
+"""The settings of a ground on AWS: what stands under `aws` in a stack's settings."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from stacks.part import Count, Network, Part, Text, form
+
+#: components/aws/keys.py has one for each use
+KeyUse = Literal["audit", "backup", "cluster", "logs", "registry", "volumes", "weights"]
+
+Role = Annotated[str, form(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+", "a role is named by its ARN")]
+
+
+class Used(Part):
+    """A part that the landing zone has already: somebody answers for it, by name and for a time."""
+
+    #: an id, a name or an ARN, as the part needs
+    id: Text
+    #: the sentence that the owner stands for
+    what: Annotated[str, Field(min_length=10)]
+    owner: Text
+    since: date
+    until: date
+
+
+#: one of an account or organisation: made by the kit, or somebody else's
+Once = Literal["create"] | Used
+
+
+class UsedNetwork(Part):
+    """A VPC of the landing zone; subnets by availability zone."""
+
+    vpc: Used
+    cidr: Network
+    nodes: dict[str, Text]
+    endpoints: dict[str, Text]
+    control_plane: dict[str, Text]
+    route_tables: tuple[Text, ...]
+
+
+class UsedEndpoints(Part):
+    """Endpoints of the landing zone: S3's gateway, AWS's list of its addresses, the group of the rest."""
+
+    s3: Used
+    prefix_list: Text
+    group: Text
+
+
+class UsedCluster(Part):
+    """An EKS cluster of the landing zone, in which the stack has rights in its own namespaces only."""
+
+    cluster: Used
+    endpoint: Text
+    #: base64 of PEM
+    authority: Text
+    #: the security group of its nodes
+    nodes: Text | None = None
+
+
+class Singletons(Part):
+    """What an account has once."""
+
+    defaults: Once
+    autoscaling: Once
+    trail: Once
+    inventory: Once
+    detection: Once
+
+
+class People(Part):
+    """Roles that the kit doesn't make."""
+
+    deployers: Annotated[tuple[Role, ...], Field(min_length=1)]
+    publishers: tuple[Role, ...] = ()
+    auditors: tuple[Role, ...] = ()
+
+
+class Vpn(Part):
+    """A client VPN: people sign on at a provider of identities."""
+
+    addresses: Network
+    certificate: Text
+    identities: Text
+    groups: Annotated[tuple[Text, ...], Field(min_length=1)]
+
+
+class Ways(Part):
+    """How people reach the private API; the zone has to allow each under `access`."""
+
+    #: the AMI of a host on which Session Manager opens recorded sessions
+    sessions: Text | None = None
+    vpn: Vpn | None = None
+
+
+class Reservation(Part):
+    """GPUs that are kept, in one availability zone; without an id the kit makes it, and it is paid for."""
+
+    zone: Text
+    id: Text | None = None
+    block: bool = False
+
+
+class Machines(Part):
+    """Machines of one type."""
+
+    #: as EC2 names it, such as g6.12xlarge; for engines the smallest that has their GPUs where it is left out
+    type: Text | None = None
+    count: Count
+    zones: tuple[Text, ...] = ()
+    reservation: Reservation | None = None
+
+
+class Aws(Part):
+    """One account in one region."""
+
+    region: Text
+    account: Annotated[str, form(r"\d{12}", "an account is twelve digits, quoted")]
+    #: the first three of the region unless some are named
+    zones: tuple[Text, ...] = ()
+    #: its addresses, or a VPC that is there
+    network: Network | UsedNetwork
+    endpoints: UsedEndpoints | None = None
+    keys: dict[KeyUse, Used] = Field(default_factory=dict)
+    cluster: UsedCluster | None = None
+    singletons: Singletons
+    #: the policy that denies other regions: `create` where this account is the organisation's own
+    organisation: Once
+    #: what the policy is attached to where it is created: a root, an organisational unit or an account
+    organisation_target: Text | None = None
+    people: People
+    ways: Ways = Ways()
+    #: the nodes of everything but engines
+    system: Machines
+    #: the nodes of each model's engines, by the model's name
+    gpus: dict[str, Machines]
+    #: a version of facts/eks.yaml; the newest unless it is named
+    kubernetes: Text | None = None
+    #: addresses of the cluster's Services, outside the network
+    services: Network = "172.20.0.0/16"
+    #: names of the site that are answered inside, exact or *.suffix
+    names: tuple[Text, ...] = ()
