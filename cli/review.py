@@ -1,6 +1,6 @@
 """What a review of a stack needs: no account, no cluster, no secret and no state of the stack's.
 
-Stand-ins answer for the plugins; the state is thrown away afterwards, and so are the secrets that are made for it.
+Stand-ins answer for the plugins; the state is thrown away afterwards, and so are the secrets made for it.
 """
 
 import json
@@ -110,10 +110,13 @@ def _take(file: Path, stack: Stack, engine: "Engine", folder: Path) -> None:
         raise BadInput(f"{file} is no state: give the file that `pulumi stack export` writes.") from None
     own = f"urn:pulumi:{stack.name}::"
     if foreign := next((urn for urn in urns if not urn.startswith(own)), None):
-        raise BadInput(f"{file} is the state of another stack ({foreign.split('::')[0]}), not of {stack.name}.")
-    known = {key: value for key, value in deployment.items() if key != "secrets_providers"}
+        raise BadInput(
+            f"{file} is the state of another stack ({foreign.split('::')[0]}), not of {stack.name}."
+        )
+    own_key = json.loads(engine.checked(["stack", "export", "--stack", stack.name]))["deployment"]
+    known = {**_in_clear(deployment), "secrets_providers": own_key["secrets_providers"]}
     given = folder / "state.json"
-    given.write_text(json.dumps({**exported, "deployment": _in_clear(known)}), encoding="utf-8")
+    given.write_text(json.dumps({**exported, "deployment": known}), encoding="utf-8")
     engine.checked(["stack", "import", "--stack", stack.name, "--file", str(given)])
 
 

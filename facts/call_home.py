@@ -22,6 +22,7 @@ class Way(_Part):
     at: tuple[str, ...]
     says: tuple[str, ...] = ()
     registry: bool = False
+    host: bool = False
 
 
 class Switch(_Part):
@@ -45,6 +46,7 @@ class Known(_Part):
 
 
 class Program(Known):
+    told: str | None = None
     route: str
     source: str
     switches: tuple[Switch, ...]
@@ -52,6 +54,10 @@ class Program(Known):
     def is_command(self, name: str) -> bool:
         """Whether a command line that starts `name` starts this program."""
         return self.image is not None and bool(re.fullmatch(self.image, name))
+
+    def is_told(self, word: str) -> bool:
+        """Whether a variable of this name, or this word of a command line, is for this program."""
+        return self.told is not None and bool(re.search(self.told, word))
 
 
 class Service(_Part):
@@ -88,6 +94,16 @@ def programs(path: str) -> tuple[Program, ...]:
 def started(name: str) -> tuple[Program, ...]:
     """The programs that a command line with this first word starts."""
     return tuple(one for one in table().programs if one.is_command(name))
+
+
+def addressed(word: str) -> Iterator[Program]:
+    """The programs for which a variable of this name, or this word of a command line, is."""
+    return (one for one in _libraries() if one.is_told(word))
+
+
+@cache
+def _libraries() -> tuple[Program, ...]:
+    return tuple(one for one in table().programs if one.told is not None)
 
 
 def services(variables: Iterable[str]) -> Iterator[Service]:

@@ -105,7 +105,8 @@ def judge_list(
 ) -> Iterator[Hit]:
     """A finding where a prefix list isn't one that the plan shows.
 
-    A list of the plan is judged where its entries stand; that of a gateway endpoint by the endpoint's policy.
+    A list of the plan is judged where its entries stand; that of a gateway endpoint by the endpoint's policy,
+    for which somebody may answer (`declared`, A16) where the endpoint is there already.
     """
     if target(subject, node, PREFIX_LIST, ENDPOINT) or zone.declares("A05", subject.plan.at):
         return
@@ -122,7 +123,9 @@ def judge_list(
             why=f"{what} may go to whatever addresses it holds, and the plan doesn't show them",
             route=route,
         )
-    elif not any(_is_gateway(look, service) for look in looks(subject.plan, ENDPOINT)):
+    elif not zone.declares("A16", subject.plan.at) and not any(
+        _is_gateway(look, service) for look in looks(subject.plan, ENDPOINT)
+    ):
         yield subject.refuse(
             node,
             seen=f"AWS's list of {service}",

@@ -52,7 +52,7 @@ def judge_resource(
     """The findings of the rules that look at one resource; the flag says that it was only masked here."""
     found = [
         result
-        for rule in selected(rules, item.type, item.kind)
+        for rule in selected(rules, item.type, *item.kinds)
         for result in _apply(rule, Subject(plan, item), zone)
     ]
     told = {(finding.path, finding.seen) for finding, _ in found if finding.rule != ANY_VALUE}
@@ -69,9 +69,9 @@ def judge_plan(plan: Plan, zone: Zone, rules: tuple[Rule, ...]) -> Iterator[tupl
 
 
 @lru_cache(maxsize=4096)
-def selected(rules: tuple[Rule, ...], type_token: str, kind: str | None) -> tuple[Rule, ...]:
-    """The rules that look at resources of a type."""
-    return tuple(rule for rule in rules if rule.scope == "resource" and rule.selects(type_token, kind))
+def selected(rules: tuple[Rule, ...], *names: str) -> tuple[Rule, ...]:
+    """The rules that look at resources of a type and kinds."""
+    return tuple(rule for rule in rules if rule.scope == "resource" and rule.selects(*names))
 
 
 def _apply(rule: Rule, subject: Subject, zone: Zone) -> Iterator[tuple[Finding, bool]]:

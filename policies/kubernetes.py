@@ -9,25 +9,11 @@ from typing import Final, Literal
 
 from facts.zones import Zone
 from policies.model import MASKED, UNKNOWN, Node, Plan, Resource, Verdict
+from policies.model.pods import CONTAINERS, HOLDER, TEMPLATES
 from policies.rule import Hit, Subject
 
-#: Kinds that hold pods, and where in them the pod's own `metadata` and `spec` lie ("": at its root).
-TEMPLATES: Final[Mapping[str, tuple[str, ...]]] = {
-    "core/Pod": ("",),
-    "core/PodTemplate": ("template",),
-    "core/ReplicationController": ("spec.template",),
-    "apps/Deployment": ("spec.template",),
-    "apps/DaemonSet": ("spec.template",),
-    "apps/ReplicaSet": ("spec.template",),
-    "apps/StatefulSet": ("spec.template",),
-    "batch/Job": ("spec.template",),
-    "batch/CronJob": ("spec.jobTemplate.spec.template",),
-    "leaderworkerset.x-k8s.io/LeaderWorkerSet": (
-        "spec.leaderWorkerTemplate.leaderTemplate",
-        "spec.leaderWorkerTemplate.workerTemplate",
-    ),
-}
-PODS: Final = tuple(TEMPLATES)
+#: Kinds that hold pods.
+PODS: Final = (*TEMPLATES, HOLDER)
 
 NETWORK_POLICIES: Final = ("networking.k8s.io/NetworkPolicy", "extensions/NetworkPolicy")
 
@@ -39,8 +25,6 @@ ADMISSION: Final = (
 
 #: What only the systems that a zone names may do (`systems` in facts/zones.py).
 Power = Literal["host-network", "privileged", "host-path", "node-dns"]
-
-_GROUPS: Final = ("containers", "initContainers", "ephemeralContainers")
 
 
 @dataclass(frozen=True)
@@ -59,13 +43,16 @@ class Container:
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod, or the template of one."""
+    """A pod, or the template of one. `flat`: its specification itself; `groups`: where in that its
+    containers are."""
 
     node: Node
+    flat: bool = False
+    groups: tuple[str, ...] = CONTAINERS
 
     @property
     def spec(self) -> Node:
-        return self.node["spec"]
+        return self.node if self.flat else self.node["spec"]
 
     @property
     def labels(self) -> Node:
@@ -76,9 +63,11 @@ class Pod:
         return self.node["metadata"]["annotations"]
 
     def containers(self) -> Iterator[Container]:
-        """Containers of all three kinds."""
-        for group in _GROUPS:
-            for node in self.spec[group].each():
+        """Containers of all kinds."""
+        for group in self.groups:
+            where = self.spec[group]
+            alone = group not in CONTAINERS and isinstance(where.value, Mapping)
+            for node in (where,) if alone else where.each():
                 yield Container(node, group, self)
 
 
@@ -92,6 +81,8 @@ def pods(subject: Subject) -> Iterator[Pod]:
         # the worker template stands for the leader's too, so the leader's may be left out
         if not (path.endswith("leaderTemplate") and node.absent):
             yield Pod(node)
+    for held in subject.resource.holdings:
+        yield Pod(Node(held.value, held.path, subject.touched), held.flat, held.groups)
 
 
 def containers(subject: Subject) -> Iterator[Container]:

@@ -233,7 +233,7 @@ class Analyzer(AnalyzerServicer):
         clear = tuple(finding for finding, masked in found if not masked and _decided_alone(finding, run))
         standing = waivers.apply(Judgement(clear), run.waivers, plan).findings
         response.diagnostics.extend(self._diagnostic(finding) for finding in standing)
-        seen = {rule.id for item in resource.items() for rule in selected(active, item.type, item.kind)}
+        seen = {rule.id for item in resource.items() for rule in selected(active, item.type, *item.kinds)}
         response.not_applicable.extend(
             wire.PolicyNotApplicable(policy_name=rule.id, reason="looks at other resources")
             for rule in active

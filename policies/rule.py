@@ -130,13 +130,10 @@ class Rule:
     def _exact(self) -> frozenset[str]:
         return frozenset((*self.kinds, *self.types)) - frozenset(self._patterns)
 
-    def selects(self, type_token: str, kind: str | None) -> bool:
-        """Whether the rule looks at resources of this type token / `group/Kind`."""
-        if type_token in self._exact or kind in self._exact:
-            return True
-        return any(
-            fnmatchcase(type_token, pattern) or (kind is not None and fnmatchcase(kind, pattern))
-            for pattern in self._patterns
+    def selects(self, *names: str) -> bool:
+        """Whether the rule looks at a resource that has one of these as its type token or kind."""
+        return not self._exact.isdisjoint(names) or any(
+            fnmatchcase(name, pattern) for name in names for pattern in self._patterns
         )
 
 

@@ -41,7 +41,8 @@ class Told:
         return command_line.simple(self.container, self._environment)
 
     @cached_property
-    def _words(self) -> Sequence[Word]:
+    def words(self) -> Sequence[Word]:
+        """The words of its command line."""
         return [word for command in self.commands for word in command.words]
 
     @cached_property
@@ -87,12 +88,12 @@ class Told:
 
     def _flags(self, name: str, *, alone: bool) -> Iterator[Said]:
         """The values of a flag, with one dash or two; `alone`: standing alone it means true."""
-        for place, word in enumerate(self._words):
+        for place, word in enumerate(self.words):
             flag, equals, value = word.text.partition("=")
             if flag.lstrip("-") != name.lstrip("-") or not flag.startswith("-"):
                 continue
             if not equals:
-                following = self._words[place + 1 : place + 2]
+                following = self.words[place + 1 : place + 2]
                 value = "true" if alone or not following else following[0].text
             yield Said(word.where, None if word.open else value)
 

@@ -4,9 +4,14 @@ import os
 
 import pulumi
 
+from components.aws.access import AccessError
+from components.aws.network import NetworkError
+from components.aws.organisation import GuardError
+from components.aws.place import PlaceError
 from components.onprem.kubeconfig import ClusterError
 from components.serving.engine import ArgumentError
 from facts import zones
+from facts.aws import UnknownRegion
 from facts.catalogue import CatalogueError
 from facts.site import Site, SiteError
 from policies import program
@@ -50,12 +55,17 @@ def secret(key: str) -> pulumi.Output[str]:
 try:
     main()
 except (
+    AccessError,
     ArgumentError,
     CatalogueError,
     ClusterError,
+    GuardError,
+    NetworkError,
+    PlaceError,
     SiteError,
     SiteRuleError,
     TypesError,
+    UnknownRegion,
     custody.CustodyError,
     settings.SettingsError,
     zones.ZoneError,

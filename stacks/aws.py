@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from components.aws.access import VpnMembers
-from components.aws.cluster import UsedCluster
 from components.aws.endpoints import UsedEndpoints
 from components.aws.ground import AwsGround, Parts, Singletons, Ways
 from components.aws.keys import KeyPeople
@@ -12,6 +11,7 @@ from components.aws.nodes import Machines, Reservation
 from components.aws.organisation import RegionGuard
 from components.aws.place import Place
 from components.aws.storage import volume_of
+from components.aws.tenant import Surroundings, Tenant, UsedCluster
 from components.aws.use import CREATE, Part, Use
 from components.ground import Weights
 from components.serving.names import AUDIT
@@ -44,6 +44,26 @@ def lay(settings: Settings, site: Site, zone: Zone, place: Place) -> AwsGround:
     return ground
 
 
+def settle(settings: Settings, place: Place) -> Tenant:
+    """What the stack makes of its own where network, keys and cluster are there."""
+    given = _given(settings)
+    assert given.cluster is not None, "whoever calls has seen that it is there"
+    assert given.endpoints is not None, "the settings hold it where the cluster is used"
+    found = Surroundings(
+        cluster=UsedCluster(
+            cluster=_use(given.cluster.cluster),
+            endpoint=given.cluster.endpoint,
+            authority=given.cluster.authority,
+            nodes=given.cluster.nodes,
+        ),
+        endpoint=_use(given.endpoints.s3),
+        registry_key=_use(given.keys["registry"]),
+        audit_key=_use(given.keys["audit"]),
+    )
+    auditor, publishers = (settings.namespaces.audit, AUDIT), given.people.publishers
+    return Tenant(place.name, place, found, publishers, auditor, settings.retention_days)
+
+
 def weights(settings: Settings, place: Place) -> Mapping[str, Weights]:
     """The signed weights of each model, on the volumes that the ground makes of its bucket."""
     return {
@@ -60,7 +80,8 @@ def weights(settings: Settings, place: Place) -> Mapping[str, Weights]:
 
 def parts(settings: Settings, site: Site, given: schema.Aws) -> Parts:
     """The settings as components take them."""
-    once = given.singletons
+    once, system = given.singletons, given.system
+    assert system is not None, "the settings hold it where the cluster is made"
     return Parts(
         network=given.network if isinstance(given.network, str) else _network(given.network),
         endpoints=UsedEndpoints(
@@ -71,13 +92,6 @@ def parts(settings: Settings, site: Site, given: schema.Aws) -> Parts:
         if given.endpoints
         else None,
         keys={use: _use(one) for use, one in given.keys.items()},
-        cluster=UsedCluster(
-            cluster=_use(given.cluster.cluster),
-            endpoint=given.cluster.endpoint,
-            authority=given.cluster.authority,
-        )
-        if given.cluster
-        else None,
         singletons=Singletons(
             defaults=_part(once.defaults),
             autoscaling=_part(once.autoscaling),
@@ -90,7 +104,7 @@ def parts(settings: Settings, site: Site, given: schema.Aws) -> Parts:
             sessions=given.ways.sessions,
             vpn=VpnMembers(**given.ways.vpn.model_dump()) if given.ways.vpn else None,
         ),
-        system=_machines(given.system, given.system.type or "m7i.xlarge"),
+        system=_machines(system, system.type or "m7i.xlarge"),
         gpus=_gpu_machines(settings, site, given),
         kubernetes=given.kubernetes,
         services=given.services,

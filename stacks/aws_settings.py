@@ -1,10 +1,11 @@
 """The settings of a ground on AWS: what stands under `aws` in a stack's settings."""
 
-from datetime import date
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from facts.days import Day
 from stacks.part import Count, Network, Part, Text, form
 
 #: components/aws/keys.py has one for each use
@@ -21,8 +22,8 @@ class Used(Part):
     #: the sentence that the owner stands for
     what: Annotated[str, Field(min_length=10)]
     owner: Text
-    since: date
-    until: date
+    since: Day
+    until: Day
 
 
 #: one of an account or organisation: made by the kit, or somebody else's
@@ -49,14 +50,14 @@ class UsedEndpoints(Part):
 
 
 class UsedCluster(Part):
-    """An EKS cluster of the landing zone, in which the stack has rights in its own namespaces only."""
+    """An EKS cluster of the landing zone, with its nodes, its storage and what runs in it from the start."""
 
     cluster: Used
     endpoint: Text
     #: base64 of PEM
     authority: Text
-    #: the security group of its nodes
-    nodes: Text | None = None
+    #: the role of its nodes, which pull images
+    nodes: Role
 
 
 class Singletons(Part):
@@ -132,12 +133,44 @@ class Aws(Part):
     people: People
     ways: Ways = Ways()
     #: the nodes of everything but engines
-    system: Machines
+    system: Machines | None = None
     #: the nodes of each model's engines, by the model's name
-    gpus: dict[str, Machines]
+    gpus: dict[str, Machines] = Field(default_factory=dict)
     #: a version of facts/eks.yaml; the newest unless it is named
     kubernetes: Text | None = None
     #: addresses of the cluster's Services, outside the network
     services: Network = "172.20.0.0/16"
     #: names of the site that are answered inside, exact or *.suffix
     names: tuple[Text, ...] = ()
+
+    def faults(self, models: Iterable[str]) -> Iterator[str]:
+        """What of it contradicts itself, or the models of the stack, by name."""
+        if self.organisation == "create" and not self.organisation_target:
+            yield "aws.organisationTarget: is missing: name what the policy of regions is attached to"
+        if self.cluster is not None:
+            yield from self._used_cluster_faults()
+            return
+        if self.system is None:
+            yield "aws.system: is missing: say which machines everything but the engines runs on"
+        if set(self.gpus) != set(models):
+            yield f"aws.gpus: says which machines each model's engines run on: {', '.join(sorted(models))}"
+
+    def _used_cluster_faults(self) -> Iterator[str]:
+        """What stands on a cluster that is there stands on all that the cluster stands on."""
+        used = {
+            "network": isinstance(self.network, UsedNetwork),
+            "endpoints": self.endpoints is not None,
+            "keys.audit": "audit" in self.keys,
+            "keys.registry": "registry" in self.keys,
+            "organisation": isinstance(self.organisation, Used),
+            **{
+                f"singletons.{name}": isinstance(getattr(self.singletons, name), Used)
+                for name in type(self.singletons).model_fields
+            },
+        }
+        for part, there in used.items():
+            if not there:
+                yield f"aws.{part}: is to be one of the landing zone, as aws.cluster is: name it"
+        for part, given in (("system", self.system), ("gpus", self.gpus), ("kubernetes", self.kubernetes)):
+            if given:
+                yield f"aws.{part}: the cluster has its own: leave it out"

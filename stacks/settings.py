@@ -8,7 +8,6 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -16,6 +15,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
+from facts.days import Day
 from stacks.aws_settings import Aws
 from stacks.part import Count, Network, Part, Text, form
 
@@ -94,6 +94,9 @@ class Cluster(Part):
     ) = None
     #: which Kubernetes provider plugin applies the plan
     provider: Literal["kit", "official"] = "official"
+    #: `namespaces`: what the whole cluster shares (namespaces, classes of priority, admission policies) is
+    #: made by its owner, and the stack needs rights in its own namespaces only
+    rights: Literal["cluster", "namespaces"] = "cluster"
 
     @property
     def embedded(self) -> bool:
@@ -164,7 +167,7 @@ class WritableRoot(Part):
 
     reason: Text
     #: the last day, within 180 days
-    until: date
+    until: Day
 
 
 class Model(Part):
@@ -369,29 +372,19 @@ class Settings(Part):
         for key, value in (
             ("cluster.context", self.cluster.context),
             ("cluster.uid", self.cluster.uid),
-            *((f"models.{place}.gpu", model.gpu) for place, model in enumerate(self.models)),
-            *(
-                (f"models.{place}.weights.volume", one.weights.volume)
-                for place, one in enumerate(self.models)
-            ),
-            ("storageClass", self.storage_class),
-            ("storageKey", self.storage_key),
+            *((key, value) for key, value, _ in (*self._of_cluster(), *self._gpus())),
         ):
             if value is not None:
                 yield f"{key}: is for a cluster of your own: leave it out, the embedded one has its own"
+        if self.cluster.rights != "cluster":
+            yield "cluster.rights: the embedded cluster is the stack's own: leave it out"
 
     def _own_cluster_faults(self) -> Iterator[str]:
         if self.embedded is not None:
             yield "embedded: is for cluster.kubeconfig: embedded: leave it out"
-        for key, value, advice in (
-            ("cluster.context", self.cluster.context, "name the kubeconfig's context"),
-            ("storageClass", self.storage_class, "name an encrypted StorageClass of the cluster"),
-            ("storageKey", self.storage_key, "name the key that encrypts that StorageClass"),
-            *self._of_models("gpu", "name the GPU, such as H100-80: `sovereign size` lists them"),
-            *self._of_models("weights.volume", "name the PersistentVolume that holds the weights"),
-        ):
-            if value is None:
-                yield f"{key}: is missing: {advice}"
+        if self.cluster.context is None:
+            yield "cluster.context: is missing: name the kubeconfig's context"
+        yield from self._missing(*self._of_cluster(), *self._gpus())
         yield from self.placeholders()
 
     def _ground_faults(self) -> Iterator[str]:
@@ -399,27 +392,34 @@ class Settings(Part):
             yield "aws: is missing: with cluster.kubeconfig: ground, say which ground it is"
         if self.cluster.provider != "official":
             yield "cluster.provider: the cluster of a ground is for the official plugin: leave it out"
+        used = self.aws is not None and self.aws.cluster is not None
         for key, value in (
             ("embedded", self.embedded),
             ("cluster.context", self.cluster.context),
-            ("storageClass", self.storage_class),
-            ("storageKey", self.storage_key),
-            *((key, value) for key, value, _ in self._of_models("weights.volume", "")),
+            *((key, value) for key, value, _ in self._of_cluster() if not used),
         ):
             if value is not None:
                 yield f"{key}: the ground has its own: leave it out"
-        yield from (
-            f"{key}: is missing: {advice}"
-            for key, value, advice in self._of_models(
-                "gpu", "name the GPU, such as L4: `sovereign size` lists them"
-            )
-            if value is None
-        )
-        if self.aws is not None and self.aws.organisation == "create" and not self.aws.organisation_target:
-            yield "aws.organisationTarget: is missing: name what the policy of regions is attached to"
-        wanted = {model.name for model in self.models}
-        if self.aws is not None and set(self.aws.gpus) != wanted:
-            yield f"aws.gpus: says which machines each model's engines run on: {', '.join(sorted(wanted))}"
+        if self.cluster.rights != "cluster" and not used:
+            yield "cluster.rights: the cluster is the ground's own: leave it out"
+        yield from self._missing(*self._gpus(), *(self._of_cluster() if used else ()))
+        if self.aws is not None:
+            yield from self.aws.faults({model.name for model in self.models})
+
+    def _of_cluster(self) -> Iterator[tuple[str, str | None, str]]:
+        """What a cluster that is there has of its own, as (key, value, advice)."""
+        yield "storageClass", self.storage_class, "name an encrypted StorageClass of the cluster"
+        yield "storageKey", self.storage_key, "name the key that encrypts that StorageClass"
+        yield from self._of_models("weights.volume", "name the PersistentVolume that holds the weights")
+
+    def _gpus(self) -> Iterator[tuple[str, str | None, str]]:
+        yield from self._of_models("gpu", "name the GPU, such as H100-80: `sovereign size` lists them")
+
+    @staticmethod
+    def _missing(*wanted: tuple[str, str | None, str]) -> Iterator[str]:
+        for key, value, advice in wanted:
+            if value is None:
+                yield f"{key}: is missing: {advice}"
 
     def placeholders(self) -> Iterator[str]:
         """Digests that stand for something yet to come: a release is refused with them, a review isn't."""

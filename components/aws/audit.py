@@ -3,14 +3,15 @@ says, and every look at it is itself recorded (trail.py).
 """
 
 from pulumi import ComponentResource, Input, Output, ResourceOptions
+from pulumi_aws.iam import Role
 
 from components.aws.bucket import Kept, PrivateBucket
 from components.aws.place import Place
-from components.aws.roles import Roles, allow
+from components.aws.roles import allow
 
 
 class AuditBucket(ComponentResource):
-    """The bucket, and the role of the audit service, which adds to it and can't read what it has added."""
+    """The bucket, which the audit service adds to; it can't read what it has added."""
 
     name: Output[str]
     arn: Output[str]
@@ -22,10 +23,10 @@ class AuditBucket(ComponentResource):
         key: Input[str],
         endpoint: Input[str],
         days: int,
-        roles: Roles,
+        writer: Role,
         opts: ResourceOptions | None = None,
     ) -> None:
-        """`days`: how long each record is locked."""
+        """`days`: how long each record is locked. `writer`: the role of the audit service."""
         super().__init__("sovereign:aws:AuditBucket", name, None, opts)
         bucket = PrivateBucket(
             name, place, "audit", key, endpoint, Kept(days), opts=ResourceOptions(parent=self)
@@ -35,7 +36,7 @@ class AuditBucket(ComponentResource):
             name,
             place,
             self,
-            roles.audit,
+            writer,
             {"Action": "s3:PutObject", "Resource": Output.concat(bucket.arn, "/*")},
         )
         self.register_outputs({"name": self.name})

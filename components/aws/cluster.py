@@ -19,7 +19,6 @@ from components.aws.logs import LogKeeping
 from components.aws.network import Network
 from components.aws.place import Place
 from components.aws.roles import Roles
-from components.aws.use import Use
 from facts.eks import Release
 
 #: docs.aws.amazon.com/eks/latest/userguide/control-plane-logs.html: all that there are
@@ -39,16 +38,6 @@ class Entries:
 
     deployers: Sequence[str]
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class UsedCluster:
-    """A cluster of the landing zone: `cluster.id` is its name, `authority` its certificates (base64 of PEM).
-    That it is private, encrypted, recorded and enforces NetworkPolicies is the owner's word."""
-
-    cluster: Use
-    endpoint: str
-    authority: str
 
 
 class Cluster(ComponentResource):

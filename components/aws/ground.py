@@ -15,7 +15,7 @@ from components.aws.account import AccountDefaults
 from components.aws.addons import AddOns
 from components.aws.audit import AuditBucket
 from components.aws.backup import Backups
-from components.aws.cluster import Cluster, Entries, UsedCluster, identify
+from components.aws.cluster import Cluster, Entries, identify
 from components.aws.detection import Detection, Inventory
 from components.aws.dns import DnsFirewall
 from components.aws.endpoints import Endpoints, UsedEndpoints
@@ -25,7 +25,7 @@ from components.aws.logs import LogKeeping
 from components.aws.network import Network, UsedNetwork
 from components.aws.nodes import Machines, Nodes
 from components.aws.place import Place
-from components.aws.registry import Registry
+from components.aws.registry import IMAGES, Registry
 from components.aws.roles import Roles
 from components.aws.storage import ClusterStorage
 from components.aws.trail import Trail
@@ -35,9 +35,6 @@ from components.ground import AuditSink, Ground, Images, Storage, Weights
 from components.serving.names import slug
 from facts import eks
 from facts.zones import Zone
-
-#: One for each of components/ground.py's Images.
-_IMAGES = ("audit", "gateway", "verifier", "vllm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +75,6 @@ class Parts:
     network: str | UsedNetwork
     endpoints: UsedEndpoints | None = None
     keys: Mapping[KeyUse, Use] = field(default_factory=dict)
-    cluster: UsedCluster | None = None
     singletons: Singletons
     people: KeyPeople
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -107,7 +103,7 @@ class AwsGround(ComponentResource):
         super().__init__("sovereign:aws:AwsGround", name, None, opts)
         self._place, self._parts = place, parts
         within, once = ResourceOptions(parent=self), parts.singletons
-        roles = Roles(name, place, _cluster_name(place, parts), parts.auditor, opts=within)
+        roles = Roles(name, place, place.name, parts.auditor, opts=within)
         before: list[Resource] = []
         if once.autoscaling == CREATE:
             service = place.principal("autoscaling")
@@ -123,9 +119,10 @@ class AwsGround(ComponentResource):
         if once.defaults == CREATE:
             AccountDefaults(name, place, keys.volumes, opts=within)
         publishers = parts.people.publishers
-        self.registry = Registry(name, place, keys.registry, _IMAGES, roles.nodes.arn, publishers, within)
+        self.registry = Registry(name, place, keys.registry, IMAGES, roles.nodes.arn, publishers, within)
         self.weights = WeightsBucket(f"{name}-weights", place, keys.weights, endpoints.s3, roles, within)
-        self.audit = AuditBucket(f"{name}-audit", place, keys.audit, endpoints.s3, parts.days, roles, within)
+        writer = roles.audit
+        self.audit = AuditBucket(f"{name}-audit", place, keys.audit, endpoints.s3, parts.days, writer, within)
         self._watch(name, endpoints.s3)
         Backups(name, place, keys.backup, parts.days, roles, within)
         if parts.ways.sessions is not None:
@@ -152,27 +149,19 @@ class AwsGround(ComponentResource):
         return self._parts.singletons.detection == CREATE and self._place.has("guardduty")
 
     def _stand(self, name: str, network: Network, roles: Roles, logs: LogKeeping) -> None:
-        """The cluster, its nodes, and what runs there from the start; or one that is there, with all that."""
+        """The cluster, its nodes, and what runs there from the start."""
         place, parts, keys, within = self._place, self._parts, self._keys, ResourceOptions(parent=self)
-        self._ready: tuple[Resource, ...] = ()
-        if parts.cluster is not None:
-            self.cluster = Output.from_input(parts.cluster.cluster.id)
-            self._endpoint = Output.from_input(parts.cluster.endpoint)
-            self._authority = Output.from_input(parts.cluster.authority)
-        else:
-            release = eks.release(parts.kubernetes)
-            entries = Entries(deployers=parts.people.deployers, groups=parts.groups)
-            cluster = Cluster(
-                name, place, network, roles, keys, logs, entries, release, parts.services, within
-            )
-            groups = {"system": parts.system, **{f"gpu-{slug(one)}": gpu for one, gpu in parts.gpus.items()}}
-            nodes = [
-                Nodes(f"{name}-{label}", place, cluster, network, roles, keys.volumes, machines, within).group
-                for label, machines in groups.items()
-            ]
-            addons = AddOns(name, place, cluster, roles, nodes, guard=self._guarded, opts=within)
-            self.cluster, self._endpoint = cluster.name, cluster.endpoint
-            self._authority, self._ready = cluster.authority, (*cluster.entered, *addons.made)
+        release = eks.release(parts.kubernetes)
+        entries = Entries(deployers=parts.people.deployers, groups=parts.groups)
+        cluster = Cluster(name, place, network, roles, keys, logs, entries, release, parts.services, within)
+        groups = {"system": parts.system, **{f"gpu-{slug(one)}": gpu for one, gpu in parts.gpus.items()}}
+        nodes = [
+            Nodes(f"{name}-{label}", place, cluster, network, roles, keys.volumes, machines, within).group
+            for label, machines in groups.items()
+        ]
+        addons = AddOns(name, place, cluster, roles, nodes, guard=self._guarded, opts=within)
+        self.cluster, self._endpoint = cluster.name, cluster.endpoint
+        self._authority, self._ready = cluster.authority, (*cluster.entered, *addons.made)
         identify(place, self, self.cluster, "audit", parts.auditor, roles.audit)
 
     def platform(self, uid: str, weights: Mapping[str, Weights], audit: AuditSink, images: Images) -> Ground:
@@ -198,7 +187,3 @@ class AwsGround(ComponentResource):
             gpu_labels={model: gpu.products[0] for model, gpu in gpus.items()},
             made=storage.made,
         )
-
-
-def _cluster_name(place: Place, parts: Parts) -> str:
-    return parts.cluster.cluster.id if parts.cluster is not None else place.name

@@ -17,6 +17,10 @@ _PUSH: Final = (
 )
 
 
+#: One repository for each of components/ground.py's Images.
+IMAGES: Final = ("audit", "gateway", "verifier", "vllm")
+
+
 class Registry(ComponentResource):
     """One repository for each image, pulled by nodes and filled by publishers only."""
 

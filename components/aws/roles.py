@@ -55,25 +55,7 @@ class Roles(ComponentResource):
         self.register_outputs({})
 
     def _pods(self, part: str, account: tuple[str, str], *policies: str) -> Role:
-        """A role for the pods of one service account
-        (docs.aws.amazon.com/eks/latest/userguide/pod-id-assign-target-role.html)."""
-        namespace, name = account
-        tags = {
-            "eks-cluster-arn": self._cluster,
-            "kubernetes-namespace": namespace,
-            "kubernetes-service-account": name,
-        }
-        trust = document(
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": self._place.principal("pods.eks")},
-                "Action": ["sts:AssumeRole", "sts:TagSession"],
-                "Condition": {
-                    "StringEquals": {f"aws:RequestTag/{key}": value for key, value in tags.items()}
-                },
-            }
-        )
-        return self._role(part, trust, *policies)
+        return self._role(part, for_pods(self._place, self._cluster, account), *policies)
 
     def _role(self, part: str, trust: Output[str], *policies: str) -> Role:
         place = self._place
@@ -86,6 +68,25 @@ class Roles(ComponentResource):
                 opts=place.within(self),
             )
         return role
+
+
+def for_pods(place: Place, cluster: str, account: tuple[str, str]) -> Output[str]:
+    """The trust of a role for the pods of one service account (namespace and name) of one cluster (its ARN)
+    (docs.aws.amazon.com/eks/latest/userguide/pod-id-assign-target-role.html)."""
+    namespace, name = account
+    tags = {
+        "eks-cluster-arn": cluster,
+        "kubernetes-namespace": namespace,
+        "kubernetes-service-account": name,
+    }
+    return document(
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": place.principal("pods.eks")},
+            "Action": ["sts:AssumeRole", "sts:TagSession"],
+            "Condition": {"StringEquals": {f"aws:RequestTag/{key}": value for key, value in tags.items()}},
+        }
+    )
 
 
 def allow(

@@ -3,7 +3,7 @@
 from policies.model.finding import Finding, Judgement, Verdict, Waived
 from policies.model.marker import MASKED, UNKNOWN, Marker, Sealed, is_marker, sealed
 from policies.model.node import Node, Touch
-from policies.model.plan import Origin, Plan, Runner, StackFacts
+from policies.model.plan import Origin, Plan, Runner, StackFacts, UsedPart
 from policies.model.resource import STACK_REFERENCE, Resource
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Sealed",
     "StackFacts",
     "Touch",
+    "UsedPart",
     "Verdict",
     "Waived",
     "is_marker",

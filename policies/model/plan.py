@@ -36,12 +36,22 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class UsedPart:
+    """A part of the ground that somebody else keeps, by its key in the settings: no plan shows it, so its
+    owner answers for what `routes` ask of it. `declared` is empty where the word names nobody or no dates."""
+
+    key: str
+    routes: tuple[str, ...]
+    declared: tuple[Declared, ...] = ()
+
+
+@dataclass(frozen=True)
 class StackFacts:
     """What is known of a stack and of the run that plans it. None: not told here.
 
     `environments`: what the settings import from Pulumi ESC. `engine`: the variables that steer the engine
-    and its providers. `lowered`: rules that the policy configuration lowers or switches off. `declared`: what
-    the settings say of parts that somebody else keeps.
+    and its providers. `lowered`: rules that the policy configuration lowers or switches off. `used`: parts of
+    the ground that somebody else keeps.
     """
 
     name: str | None = None
@@ -53,7 +63,12 @@ class StackFacts:
     origins: tuple[Origin, ...] = ()
     engine: Mapping[str, str] | None = None
     lowered: tuple[str, ...] = ()
-    declared: tuple[Declared, ...] = ()
+    used: tuple[UsedPart, ...] = ()
+
+    @property
+    def declared(self) -> tuple[Declared, ...]:
+        """What the owners of used parts answer for."""
+        return tuple(word for part in self.used for word in part.declared)
 
 
 @dataclass(frozen=True)
@@ -133,11 +148,11 @@ class Plan:
 
     @cached_property
     def by_kind(self) -> Mapping[str, tuple[Resource, ...]]:
-        """Kubernetes objects by `group/Kind`."""
+        """Kubernetes objects by `group/Kind`, and as HOLDER those of other kinds that hold pods."""
         kinds: dict[str, list[Resource]] = {}
         for item in self.objects:
-            if item.kind is not None:
-                kinds.setdefault(item.kind, []).append(item)
+            for kind in item.kinds:
+                kinds.setdefault(kind, []).append(item)
         return {kind: tuple(items) for kind, items in kinds.items()}
 
     @cached_property

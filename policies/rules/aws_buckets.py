@@ -27,9 +27,9 @@ _PLAIN = (("bool", "aws:securetransport"), ("false",))
 def transport(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """S3 answers plain HTTP too, so that objects cross networks in clear wherever a program asks for it,
     unless the bucket's policy denies it."""
-    for look in bucket_settings.own(subject.plan):
-        assert look.resource is not None
-        policies = [one["policy"] for one in bucket_settings.of(subject.plan, look.resource, _POLICY)]
+    for bucket in bucket_settings.own(subject.plan):
+        look = Subject(subject.plan, bucket)
+        policies = [one["policy"] for one in bucket_settings.of(subject.plan, bucket, _POLICY)]
         if not any(_denies_plain(policy) for policy in (look["policy"], *policies)):
             yield kubernetes.hit(
                 look, "", seen="no denial", why="objects may be asked for and sent without TLS"

@@ -11,6 +11,7 @@ from policies.rule import Hit, Subject, rule
 
 _CONTROLS = ("HIPAA 164.312(a)(2)(iv)", "HDS EXI 30", "GDPR 32", "SNC 19.6", "C5")
 _KEY: Final = "aws:kms/key:Key"
+_EXTERNAL: Final = "aws:kms/externalKey:ExternalKey"
 _POLICY: Final = "aws:kms/keyPolicy:KeyPolicy"
 _DEFAULT: Final = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
 #: Keys that can't change: docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html
@@ -34,8 +35,8 @@ def rotation(subject: Subject, zone: Zone) -> Iterator[Hit]:
     if subject["keyUsage"].text() in _ASYMMETRIC:
         return
     where = subject["enableKeyRotation"]
-    on, days = where.flag(), subject["rotationPeriodInDays"].number()
-    if not on and (where.absent or on is False):
+    days = subject["rotationPeriodInDays"].number()
+    if not where.flag():
         yield subject.refuse(where, seen="no rotation", why="its material stays the same for ever")
     if days is not None and days > _YEAR:
         yield subject.refuse("rotationPeriodInDays", seen=f"{days:.0f} days", why="that is more than a year")
@@ -54,14 +55,9 @@ def rotation(subject: Subject, zone: Zone) -> Iterator[Hit]:
 def key_policy(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """Without a policy KMS gives a key the usual one: whoever may change rights in the account may use it."""
     plan = subject.plan
-    written = {
-        found.urn
-        for look in aws_network.looks(plan, _POLICY)
-        if (found := references.resolve(look, look["keyId"])) is not None
-    }
-    for key in plan.by_type.get(_KEY, ()):
-        look = Subject(plan, key)
-        if look["policy"].absent and key.urn not in written:
+    written = [references.resolve(look, look["keyId"]) for look in aws_network.looks(plan, _POLICY)]
+    for look in aws_network.looks(plan, _KEY, _EXTERNAL):
+        if look["policy"].absent and look.resource not in written:
             yield kubernetes.hit(
                 look, "policy", seen="no policy", why="whoever may change rights in the account may use it"
             )
@@ -75,7 +71,7 @@ def key_policy(subject: Subject, zone: Zone) -> Iterator[Hit]:
     fix="Remove bypassPolicyLockoutSafetyCheck.",
     pack="protection",
     severity="medium",
-    types=[_KEY, _POLICY, "aws:kms/externalKey:ExternalKey"],
+    types=[_KEY, _POLICY, _EXTERNAL],
 )
 def lockout(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """KMS refuses a policy after which nobody could change it, unless it is told not to look: then a slip
@@ -101,10 +97,10 @@ def lockout(subject: Subject, zone: Zone) -> Iterator[Hit]:
 def buckets(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """S3 encrypts every object, with a key of its own unless the bucket says which: who may read the object
     then needs no right to a key, and no key can be withdrawn."""
-    for look in bucket_settings.own(subject.plan):
-        assert look.resource is not None
+    for bucket in bucket_settings.own(subject.plan):
+        look = Subject(subject.plan, bucket)
         inline = look["serverSideEncryptionConfiguration"]
-        if inline.absent and not any(bucket_settings.of(subject.plan, look.resource, _DEFAULT)):
+        if inline.absent and not bucket_settings.of(subject.plan, bucket, _DEFAULT):
             yield kubernetes.hit(look, "", seen="no key", why="objects are encrypted with a key of AWS's own")
 
 

@@ -13,7 +13,6 @@ _TEMPLATE: Final = "aws:ec2/launchTemplate:LaunchTemplate"
 #: Where the system is, and where images and pods are (github.com/bottlerocket-os/bottlerocket, README,
 #: default volumes); on other systems both are on the first.
 _ROOT, _DATA = "/dev/xvda", "/dev/xvdb"
-_YES = ("true", True)
 
 
 @rule(
@@ -64,10 +63,9 @@ def metadata(subject: Subject, zone: Zone) -> Iterator[Hit]:
     options = template["metadataOptions"]
     if options["httpEndpoint"].text() != "disabled":
         tokens, hops = options["httpTokens"], options["httpPutResponseHopLimit"]
-        limit = hops.number()
-        if tokens.absent or tokens.text() not in (None, "required"):
+        if tokens.text() != "required":
             yield kubernetes.hit(template, tokens, seen="no token", why="a forged request gets its rights")
-        if hops.absent or (limit is not None and limit > 1):
+        if hops.number() != 1:
             yield kubernetes.hit(template, hops, seen="more than one hop", why="a pod gets its rights")
     yield from kubernetes.untold(template)
 
@@ -76,7 +74,7 @@ def _template(subject: Subject) -> Subject | None:
     """The launch template of a group, where it is in the plan."""
     given = subject["launchTemplate"]
     for key in ("id", "name"):
-        found = None if given[key].absent else references.resolve(subject, given[key])
+        found = references.resolve(subject, given[key])
         if found is not None and found.type == _TEMPLATE:
             return Subject(subject.plan, found)
     return None
@@ -92,7 +90,7 @@ def _without(subject: Subject, zone: Zone, route: str, why: str) -> Iterator[Hit
 
 def _plain(template: Subject, disk: Node) -> Iterator[Hit]:
     encrypted, key = disk["encrypted"], disk["kmsKeyId"]
-    if encrypted.absent or (not encrypted.opaque and encrypted.value not in _YES):
+    if encrypted.text() != "true":
         yield kubernetes.hit(
             template, encrypted, seen="not encrypted", why="what pods write lies there as it is"
         )

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from facts.zones import Zone
-from policies import bucket_settings, iam, kubernetes, references
-from policies.model import Node, Resource
+from policies import aws_network, bucket_settings, buckets, iam, kubernetes, references
+from policies.model import Node
 from policies.rule import Hit, Subject, rule
 
 _CONTROLS = (
@@ -20,6 +20,7 @@ _LOCK: Final = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfigurati
 _LIFECYCLE: Final = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 _DEFAULT: Final = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
 _KEY: Final = "aws:kms/key:Key"
+_TRAIL: Final = "aws:cloudtrail/trail:Trail"
 _VAULT: Final = "aws:backup/vault:Vault"
 _VAULT_LOCK: Final = "aws:backup/vaultLockConfiguration:VaultLockConfiguration"
 #: docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html: the longest wait, and what is meant
@@ -29,7 +30,7 @@ _LONGEST = 30
 
 @rule(
     "aws-retention.locks",
-    title="A bucket that can lock does lock",
+    title="A bucket that can lock does lock, and so does that of a trail",
     routes=["K51"],
     controls=_CONTROLS,
     fix="Add a BucketObjectLockConfiguration with a default retention in mode COMPLIANCE.",
@@ -39,27 +40,20 @@ _LONGEST = 30
 )
 def locks(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """objectLockEnabled only makes a lock possible: without a configuration each object is locked one by one,
-    by whoever writes it, or not at all. A vault of backups is locked by a resource of its own."""
+    by whoever writes it, or not at all. The bucket of a trail must, because a trail that somebody may delete
+    is none. A vault of backups is locked by a resource of its own."""
     plan = subject.plan
-    for look in bucket_settings.own(plan):
-        assert look.resource is not None
-        inline = look["objectLockConfiguration"]
-        if (
-            look["objectLockEnabled"].flag()
-            and inline["rule"].absent
-            and not any(bucket_settings.of(plan, look.resource, _LOCK))
-        ):
+    trails = [buckets.meant(one, one["s3BucketName"]) for one in aws_network.looks(plan, _TRAIL)]
+    for bucket in bucket_settings.own(plan):
+        look = Subject(plan, bucket)
+        inline = look["objectLockConfiguration"]["rule"]
+        meant = look["objectLockEnabled"].flag() or bucket in trails
+        if meant and inline.absent and not bucket_settings.of(plan, bucket, _LOCK):
             yield kubernetes.hit(look, "objectLockEnabled", seen="no lock", why="no object in it is locked")
-    locked = {
-        found.urn
-        for lock in plan.by_type.get(_VAULT_LOCK, ())
-        if (found := _meant(Subject(plan, lock), "backupVaultName", _VAULT)) is not None
-    }
-    for vault in plan.by_type.get(_VAULT, ()):
-        if vault.urn not in locked:
-            yield kubernetes.hit(
-                Subject(plan, vault), "", seen="no lock", why="whoever has the right deletes every backup"
-            )
+    locked = [references.resolve(one, one["backupVaultName"]) for one in aws_network.looks(plan, _VAULT_LOCK)]
+    for look in aws_network.looks(plan, _VAULT):
+        if look.resource not in locked:
+            yield kubernetes.hit(look, "", seen="no lock", why="whoever has the right deletes every backup")
 
 
 @rule(
@@ -74,17 +68,16 @@ def locks(subject: Subject, zone: Zone) -> Iterator[Hit]:
 def lifecycle(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A rule that lets objects expire sooner than they are locked hides them behind a marker: they are there,
     and nobody who looks for them finds them."""
-    bucket = references.resolve(subject, subject["bucket"])
-    if bucket is None or not any(bucket_settings.of(subject.plan, bucket, _LOCK)):
-        return
-    least = zone.retention.minimum if zone.retention is not None else 0
-    for one in subject["rules"].each():
-        days = one["expiration"]["days"]
-        given = days.number()
-        if one["status"].text() != "Disabled" and given is not None and given < least:
-            yield subject.refuse(
-                days, seen=f"{given:.0f} days", why=f"locked for {least} days, and out of sight before"
-            )
+    bucket = buckets.meant(subject, subject["bucket"])
+    for lock in bucket_settings.of(subject.plan, bucket, _LOCK):
+        locked = lock["rule"]["defaultRetention"]
+        least = (locked["days"].number() or 0) + 365 * (locked["years"].number() or 0)
+        for one in subject["rules"].each():
+            days = one["expiration"]["days"]
+            if one["status"].text() != "Disabled" and (days.number() or least) < least:
+                yield subject.refuse(
+                    days, seen="sooner", why=f"locked for {least:.0f} days, and out of sight before"
+                )
 
 
 @rule(
@@ -99,13 +92,11 @@ def lifecycle(subject: Subject, zone: Zone) -> Iterator[Hit]:
 def keys(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """Records that nobody can delete are gone all the same when their key is: only its policy keeps whoever
     administers keys from ending it."""
-    bucket = references.resolve(subject, subject["bucket"])
-    if bucket is None or not any(bucket_settings.of(subject.plan, bucket, _LOCK)):
-        return
-    for one in subject["rules"].each():
+    bucket = buckets.meant(subject, subject["bucket"])
+    for one in subject["rules"].each() if bucket_settings.of(subject.plan, bucket, _LOCK) else ():
         where = one["applyServerSideEncryptionByDefault"]["kmsMasterKeyId"]
-        key = references.resolve(subject, where)
-        if key is not None and key.type == _KEY and not _never_ends(Subject(subject.plan, key)["policy"]):
+        key = _key(subject, where)
+        if key is not None and not _never_ends(key["policy"]):
             yield subject.refuse(
                 where, seen="a key that can be deleted", why="with it, all that it has encrypted is gone"
             )
@@ -131,6 +122,13 @@ def window(subject: Subject, zone: Zone) -> Iterator[Hit]:
         )
 
 
+def _key(look: Subject, where: Node) -> Subject | None:
+    """The key of the plan that a value means, by itself or by an alias."""
+    found = references.resolve(look, where)
+    key = Subject(look.plan, found) if found is not None else None
+    return _key(key, key["targetKeyId"]) if key and not key["targetKeyId"].absent else key
+
+
 def _never_ends(policy: Node) -> bool:
     return any(
         not one.allows
@@ -140,8 +138,3 @@ def _never_ends(policy: Node) -> bool:
         and not {"*", "kms:*", "kms:schedulekeydeletion"}.isdisjoint(one.actions)
         for one in iam.statements(policy)
     )
-
-
-def _meant(look: Subject, key: str, token: str) -> Resource | None:
-    found = references.resolve(look, look[key])
-    return found if found is not None and found.type == token else None

@@ -31,37 +31,31 @@ def looks(subject: Subject, zone: Zone) -> Iterator[Hit]:
     if zone.declares("A37", plan.at):
         return
     trails = list(aws_network.looks(plan, _TRAIL))
-    watched = {bucket.urn for trail in trails for bucket in _watched(plan, trail)}
+    watched = [bucket for trail in trails for bucket in _watched(plan, trail)]
     for bucket in bucket_settings.own(plan):
-        assert bucket.resource is not None
-        locked = any(bucket_settings.of(plan, bucket.resource, _LOCK))
-        if locked and bucket.resource.urn not in watched:
-            yield kubernetes.hit(bucket, "", seen="no data events", why="who looks at it leaves no record")
+        if bucket_settings.of(plan, bucket, _LOCK) and bucket not in watched:
+            look = Subject(plan, bucket)
+            yield kubernetes.hit(look, "", seen="no data events", why="who looks at it leaves no record")
     for trail in trails:
         yield from kubernetes.untold(trail)
 
 
-def _watched(plan: Plan, trail: Subject) -> Iterator[Resource]:
-    """The buckets whose objects a trail watches, and its own."""
-    own = buckets.meant(trail, trail["s3BucketName"])
-    if own is not None:
-        yield own
+def _watched(plan: Plan, trail: Subject) -> Iterator[Resource | None]:
+    """The buckets whose objects a trail watches, and its own; None for what can't be found."""
+    yield buckets.meant(trail, trail["s3BucketName"])
     for selector in trail["advancedEventSelectors"].each():
         fields = {one["field"].text(): one for one in selector["fieldSelectors"].each()}
-        kind = fields.get("resources.type")
+        kind, arns = fields.get("resources.type"), fields.get("resources.ARN")
         if kind is None or _OBJECTS not in kind["equals"].texts() or "readOnly" in fields:
             continue
-        arns = fields.get("resources.ARN")
         if arns is None:
-            yield from (one.resource for one in bucket_settings.own(plan) if one.resource is not None)
-        for node in arns["startsWiths"].each() if arns is not None else ():
-            found = buckets.meant(trail, _bare(node))
-            if found is not None:
-                yield found
+            yield from bucket_settings.own(plan)
+            continue
+        for node in arns["startsWiths"].each():
+            yield buckets.meant(trail, _bucket(node))
 
 
-def _bare(node: Node) -> Node:
-    """The bucket that all objects of it begin with; nothing where a part of it is meant."""
-    text = node.text() or ""
-    whole = text.endswith("/") and text.count("/") == 1
-    return Node(text[:-1] if whole else None, node.path, node.touched)
+def _bucket(node: Node) -> Node:
+    """The bucket that all ARNs of its objects begin with; nothing where only a part of it is meant."""
+    bare = (node.text() or "/").removesuffix("/")
+    return Node(None if "/" in bare else bare, node.path, node.touched)

@@ -9,7 +9,7 @@ from policies import kubernetes, targets, vllm
 from policies.kubernetes import PODS, quiet
 from policies.rule import Hit, Subject, rule
 from policies.told import Said, Told
-from policies.walkers import images
+from policies.walkers import hosts, images
 
 _CONTROLS = ("HDS EXI 26", "HIPAA 164.312(e)(1)", "GDPR 5(1)(c)", "GDPR 25", "SNC 12.14")
 
@@ -61,11 +61,14 @@ def services(subject: Subject, zone: Zone) -> Iterator[Hit]:
 
 
 def _programs(told: Told) -> frozenset[Program]:
-    """The known programs that a container runs, by its image and by its command."""
+    """The known programs that a container runs, by its image, by its command, and by what it is told."""
     reference = quiet(told.container.node)["image"].text()
     image = images.parse(reference) if reference else None
     found = call_home.programs(image.path) if image is not None else ()
-    return frozenset(found).union(*(call_home.started(one.program) for one in told.commands))
+    words = (*told.names, *(word.text for word in told.words))
+    return frozenset(found).union(
+        *(call_home.started(one.program) for one in told.commands), *map(call_home.addressed, words)
+    )
 
 
 def _switches(subject: Subject, program: Program, told: Told, zone: Zone) -> Iterator[Hit]:
@@ -91,6 +94,8 @@ def _switches(subject: Subject, program: Program, told: Told, zone: Zone) -> Ite
 
 def _is_off(said: Said, way: Way, zone: Zone) -> bool:
     text = (said.text or "").strip().lower()
+    if way.host:
+        return hosts.inside(hosts.host_of(text) or "", zone)
     if not way.registry:
         return text in way.says
     found = [images.parse(one.strip()) for one in text.split(",")]

@@ -8,8 +8,6 @@ from facts.zones import Zone
 from policies.model import Resource
 from policies.rule import Hit, Subject, rule
 
-#: Packages that run code or commands which no rule can read; they are refused below, for what they are.
-_UNSEEN = re.compile(r"pulumi-(?:python|nodejs)(?:-dynamic)?|dynamic|command")
 #: Packages, and types of them, that spell the types of another package a second time.
 _TWIN_PACKAGE = re.compile(r"aws-native|azure|azure-native(?:_[a-z0-9]+)?_v\w+")
 _TWIN_TYPE = re.compile(r"(?:aws-native|azure|azure-native(?:_[a-z0-9]+)?_v\w+):|azure-native:[a-z0-9]+/v\d")
@@ -27,27 +25,48 @@ def is_allowed(resource: Resource, types: frozenset[str]) -> bool:
 
 
 @rule(
+    "closed-world.type",
+    title="A resource's type must be on the list",
+    routes=["P08", "P09", "P10", "P15", "P16"],
+    controls=["HDS EXI 01", "HDS EXI 06", "HDS EXI 30", "GDPR 28", "HIPAA 164.308(a)(8)", "HIPAA 164.308(b)"],
+    fix=_LISTED,
+    pack="every",
+    severity="critical",
+    types=["*"],
+)
+def type_token(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """A type that is not listed is refused, also under a twin token: no opinion must not mean open. So is the
+    provider of a package that no rule knows, which can put data anywhere."""
+    resource = subject.resource
+    assert resource is not None
+    if is_allowed(resource, subject.plan.allowed_types):
+        return
+    route, why = "P09", "no rule has an opinion on this type, and what no rule judges is refused"
+    if resource.is_provider:
+        route = "P10" if _TWIN_PACKAGE.fullmatch(resource.package) else "P08"
+        why = "its package is not on the closed-world list, so no rule judges what it makes"
+    elif _TWIN_TYPE.match(resource.type):
+        route, why = "P10", "it is a second spelling of types that the rules know by another token"
+    elif resource.kind == "helm.sh/Release":
+        route, why = "P15", "the objects of a Helm release are never registered, so no rule sees them"
+    elif _TEMPLATE.match(resource.type):
+        route, why = "P16", "the template within it is opaque to the rules"
+    yield subject.refuse("", seen=resource.type, why=why, route=route)
+
+
+@rule(
     "closed-world.package",
-    title="A provider's package must be on the list",
-    routes=["P08", "P10"],
+    title="A provider must be the package of its name",
+    routes=["P10"],
     controls=["HDS EXI 06", "HDS EXI 30", "GDPR 28", "HIPAA 164.308(b)"],
-    fix="Use a provider of the closed world, or add `pulumi:providers:PACKAGE` to the site's types.yaml.",
+    fix="Use the package's own plugin, installed beforehand.",
     pack="every",
     severity="critical",
     types=["pulumi:providers:*"],
 )
 def package(subject: Subject, zone: Zone) -> Iterator[Hit]:
-    """A provider of a package that no rule knows can put data anywhere; one with parameters can be any
-    package."""
-    resource = subject.resource
-    assert resource is not None
-    if resource.type not in subject.plan.allowed_types and not _UNSEEN.fullmatch(resource.package):
-        yield subject.refuse(
-            "",
-            seen=resource.type,
-            why="its package is not on the closed-world list, so no rule judges what it makes",
-            route="P10" if _TWIN_PACKAGE.fullmatch(resource.package) else "P08",
-        )
+    """A provider with parameters can be any package under a name of the list, and one from an address of its
+    own any program."""
     for key in ("parameterization", "pluginDownloadURL"):
         for inner in (subject[key], subject["__internal"][key]):
             if not inner.absent:
@@ -55,37 +74,7 @@ def package(subject: Subject, zone: Zone) -> Iterator[Hit]:
                     inner,
                     seen=key,
                     why="it makes this provider another program than the package of that name",
-                    route="P10",
-                    fix="Use the package's own plugin, installed beforehand.",
                 )
-
-
-@rule(
-    "closed-world.type",
-    title="A resource's type must be on the list",
-    routes=["P09", "P10", "P15", "P16"],
-    controls=["HDS EXI 01", "HDS EXI 06", "HIPAA 164.308(a)(8)"],
-    fix=_LISTED,
-    pack="every",
-    severity="critical",
-    types=["*"],
-)
-def type_token(subject: Subject, zone: Zone) -> Iterator[Hit]:
-    """A type that is not listed is refused, also under a twin token: no opinion must not mean open."""
-    resource = subject.resource
-    assert resource is not None
-    if resource.is_provider or _UNSEEN.fullmatch(resource.package):
-        return
-    if is_allowed(resource, subject.plan.allowed_types):
-        return
-    route, why = "P09", "no rule has an opinion on this type, and what no rule judges is refused"
-    if _TWIN_TYPE.match(resource.type):
-        route, why = "P10", "it is a second spelling of types that the rules know by another token"
-    elif resource.kind == "helm.sh/Release":
-        route, why = "P15", "the objects of a Helm release are never registered, so no rule sees them"
-    elif _TEMPLATE.match(resource.type):
-        route, why = "P16", "the template within it is opaque to the rules"
-    yield subject.refuse("", seen=resource.type, why=why, route=route)
 
 
 @rule(

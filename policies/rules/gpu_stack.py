@@ -3,22 +3,27 @@
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from facts.zones import Zone
-from policies import entries, targets
+from policies import entries, kubernetes, targets
+from policies.command_line import Environment
 from policies.documents import Unparsable, of_json
 from policies.entries import ENTRIES
 from policies.kubernetes import PODS
 from policies.model import Node
 from policies.rule import Hit, Subject, rule
-from policies.walkers import images
+from policies.walkers import context, images
 
 _CONTROLS = ("HDS EXI 06", "HIPAA 164.312(e)(1)", "GDPR 32", "SNC 12.14", "AI Act 15")
 
 _POLICY = "nvidia.com/ClusterPolicy"
 _DRIVER = "nvidia.com/NVIDIADriver"
+
+#: NVIDIA/gpu-operator api/nvidia/v1/clusterpolicy_types.go: what of a ClusterPolicy is no part that has an
+#: image.
+_NO_PART = frozenset(("cdi", "daemonsets", "hostPaths", "mig", "operator", "psa", "psp", "sandboxWorkloads"))
 
 #: docs.nvidia.com/nim and /ngc: keys of NVIDIA's catalogue, which have no use but to call it.
 _KEYS = frozenset(("NGC_API_KEY", "NGC_CLI_API_KEY"))
@@ -64,10 +69,11 @@ def catalogue(subject: Subject, zone: Zone) -> Iterator[Hit]:
     kinds=[_POLICY, _DRIVER],
 )
 def operator(subject: Subject, zone: Zone) -> Iterator[Hit]:
-    """The GPU operator puts each image together from repository, image and version. The driver's container
-    builds the module on the node, and fetches kernel headers and compilers from the distribution's public
-    mirrors unless repoConfig names others or the driver comes precompiled."""
-    # NVIDIA/gpu-operator api/nvidia/v1/clusterpolicy_types.go; its guide to air-gapped clusters
+    """The GPU operator puts each image together from repository, image and version, or takes it from
+    variables of its own, which then must be in the plan. The driver's container builds the module on the
+    node, and fetches kernel headers and compilers from the distribution's public mirrors unless repoConfig
+    names others or the driver comes precompiled."""
+    # the operator's guide to air-gapped clusters
     assert subject.resource is not None
     for inner in entries.inside(subject["spec"]):
         repository = inner["repository"]
@@ -79,13 +85,20 @@ def operator(subject: Subject, zone: Zone) -> Iterator[Hit]:
                 seen=image.host if image else "no repository",
                 why=f"no registry of zone {zone.name} is of that name",
             )
+    for part, variable in _parts(subject) if subject.resource.kind == _POLICY else ():
+        said = not (_says_none(part["repository"]) and _says_none(part["image"]))
+        if not said and not any(name.endswith(variable) for name in _variables(subject)):
+            yield subject.undecided(
+                part,
+                seen="no repository",
+                why=f"its image is what the operator's {variable} says, not told here",
+            )
     driver = subject["spec"] if subject.resource.kind == _DRIVER else subject["spec"]["driver"]
-    built = driver["enabled"].flag() is not False and driver["usePrecompiled"].flag() is not True
-    if built and driver["repoConfig"].absent:
+    built = _runs(driver) and driver["usePrecompiled"].flag() is not True
+    mirrors = driver["repoConfig"]
+    if built and not mirrors.opaque and all(_says_none(mirrors[key]) for key in ("configMapName", "name")):
         yield subject.refuse(
-            driver["repoConfig"],
-            seen="no repoConfig",
-            why="packages come from the distribution's public mirrors",
+            mirrors, seen="no repoConfig", why="packages come from the distribution's public mirrors"
         )
 
 
@@ -138,6 +151,32 @@ def licence_files(subject: Subject, zone: Zone) -> Iterator[Hit]:
                 yield subject.undecided(
                     node, seen=kind, why="it names the licence server, and the plan doesn't show it"
                 )
+
+
+def _parts(subject: Subject) -> Iterator[tuple[Node, str]]:
+    """What the operator runs by a ClusterPolicy, and the variable of its own that may say the image
+    (ImagePath in the same file)."""
+    for name, part in subject["spec"].members():
+        if isinstance(part.value, Mapping) and name not in _NO_PART and _runs(part):
+            yield part, f"{'_'.join(context.words(name)).upper()}_IMAGE"
+
+
+def _runs(part: Node) -> bool:
+    return part["enabled"].flag() is not False and part["useNvidiaDriverCRD"].flag() is not True
+
+
+def _says_none(node: Node) -> bool:
+    return not node.opaque and not node.text()
+
+
+def _variables(subject: Subject) -> frozenset[str]:
+    """The variables of the plan's containers, the operator's among them."""
+    return frozenset(
+        name
+        for look in kubernetes.looks(subject.plan, PODS)
+        for container in kubernetes.containers(look)
+        for name in Environment(container, look).variables
+    )
 
 
 def _payload(token: str) -> Any:

@@ -22,8 +22,7 @@ _TURNED_OFF = re.compile(r"(?m)^.*\b(?:mask|disable|purge|remove)\b.*$")
 #: Drivers of arrays whose controllers report to their maker unless told not to: NetApp (AutoSupport), Dell
 #: (SupportAssist), HPE (InfoSight), Pure (Pure1), Huawei (eService), IBM (Call Home), Hitachi, Infinidat.
 _ARRAYS = re.compile(
-    r"(?:csi\.trident\.)?netapp\.(?:io|com)(?:/trident)?|csi-\w+\.dellemc\.com|csi\.hpe\.com|pure-csi|csi\.huawei\.com"
-    r"|(?:block|spectrumscale)\.csi\.ibm\.com|hspc\.csi\.hitachi\.com|infinibox-csi-driver"
+    r".*\bnetapp\.io(?:/trident)?|.*\.(?:dellemc|hitachi|hpe|huawei|ibm)\.com|pure-csi|infinibox-csi-driver"
 )
 #: Servers whose controllers do the same: Dell's iDRAC, HPE's iLO (metal3's addresses say which it is).
 _SERVERS = re.compile(r"(?:idrac|ilo)\d*[\w+-]*://.*", re.IGNORECASE)

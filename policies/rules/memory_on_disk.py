@@ -158,6 +158,8 @@ def _asides(subject: Subject, engine: Engine) -> Iterator[tuple[Node, str]]:
     for name, _ in engine.names():
         setting = engine.setting(name)
         assert setting is not None, "it is one of the names that are set"
+        if setting.text is None and _is_told_by_cluster(setting.where):
+            continue
         if _LMCACHE.fullmatch(name):
             yield setting.where, _ANYWHERE if setting.text is None else setting.text
         elif name == _LMCACHE_FILE:
@@ -165,6 +167,11 @@ def _asides(subject: Subject, engine: Engine) -> Iterator[tuple[Node, str]]:
             yield from ((setting.where, file.text) for file in files)
             if not files:
                 yield setting.where, _ANYWHERE
+
+
+def _is_told_by_cluster(where: Node) -> bool:
+    """Whether a variable is a name, an address or a number that the cluster itself gives: none is a folder."""
+    return where.path.endswith(".fieldRef") or not quiet(where)["resourceFieldRef"].absent
 
 
 def _mentions(leaf: Leaf) -> bool:

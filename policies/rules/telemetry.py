@@ -80,7 +80,7 @@ def workloads(subject: Subject, zone: Zone) -> Iterator[Hit]:
                 continue
             if found.text is not None:
                 yield from _judge(subject, found.where, name, found.text, zone)
-            elif found.hidden:
+            else:
                 yield subject.undecided(
                     found.where, seen=name, why="its value comes from what the plan doesn't show"
                 )
@@ -88,8 +88,7 @@ def workloads(subject: Subject, zone: Zone) -> Iterator[Hit]:
             yield from _judge(subject, where, "--otlp-traces-endpoint", text, zone)
     for engine in vllm.engines(subject):
         for flag in engine.flags("otlp-traces-endpoint"):
-            if not _FLAG.fullmatch(f"--{flag.name}"):
-                yield from _judge(subject, flag.value.where, "--otlp-traces-endpoint", flag.value.text, zone)
+            yield from _judge(subject, flag.value.where, "--otlp-traces-endpoint", flag.value.text, zone)
 
 
 @rule(
@@ -151,8 +150,8 @@ def _judge(subject: Subject, where: Node, what: str, text: str, zone: Zone) -> I
     if "$" in text:
         yield subject.undecided(where, seen=what, why="its value is only put in place when it runs")
         return
-    host = hosts.host_of(text)
-    if host is None or not hosts.inside(host, zone):
+    host = hosts.host_of(text) or ""
+    if not hosts.inside(host, zone):
         yield subject.refuse(
             where,
             seen=f"{what}: {host or 'no readable host'}",

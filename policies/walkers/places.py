@@ -68,7 +68,9 @@ def judge_region(code: str, providers: tuple[str, ...], zone: Zone) -> str | Non
 
 def arns(text: str, zone: Zone) -> list[Place]:
     """The ARNs in a text. Region-less ones (IAM, S3) are judged by their partition."""
-    found = []
+    found: list[Place] = []
+    if "arn:" not in text.lower():
+        return found
     for partition, service, region, _account in _ARN.findall(text):
         provider = _PARTITIONS.get(partition.lower())
         seen = f"arn:{partition}:{service}:{region}:..."

@@ -30,6 +30,8 @@ _TURNED: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
 _WORDS = frozenset(("seen", "why", "fix", "title", "cel", "controls"))
 #: Arguments of `@rule` whose members count one by one.
 _LISTED = frozenset(("kinds", "types", "routes"))
+#: What is as good as False.
+_NOTHING = frozenset(("None", "False", "0", "''", "()", "[]", "{}", "frozenset()"))
 #: Functions that take a regex first.
 _REGEXES = frozenset(("compile", "findall", "finditer", "fullmatch", "match", "search", "split", "sub"))
 #: Functions whose texts aren't a list of names.
@@ -127,13 +129,15 @@ class _Finder:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             self.definition(node)
             return
+        if isinstance(node, ast.Assign) and self.words.issuperset(_names(ast.Tuple(node.targets))):
+            return
         outer, top = self.lines, self.function == "(module)"
         if top and isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names = [target.id for target in targets if isinstance(target, ast.Name)]
             self.function = names[0] if names else self.function
             self.lines = self.uses.get(names[0]) if names else None
-            if node.value is not None and not self.words.issuperset(names):
+            if node.value is not None:
                 self.in_constant = True  # whose lists are taken as wholes
                 self.displays(node.value, all_of_them=True)
                 self.expressions(node, "value")
@@ -242,8 +246,8 @@ class _Finder:
         text = ("and -> or", "or -> and")[not both]
         self.add(node, node, "op", None, other, text, "add an example in which only one side holds")
         for place, operand in enumerate(node.values):
-            if isinstance(operand, ast.Constant | ast.Tuple) and not both:
-                continue  # `x or ""`: what stands for nothing
+            if not both and ast.unparse(operand) in _NOTHING:
+                continue  # `x or ""`: it is False as it stands
             neutral: ast.expr = ast.BoolOp(ast.Or() if both else ast.And(), [operand, ast.Constant(both)])
             self.add(
                 operand,
@@ -409,7 +413,7 @@ def _short(node: ast.AST) -> str:
 
 
 def _words(tree: ast.Module) -> set[str]:
-    """Constants of the module that are read for words only, such as the controls that a rule serves."""
+    """Names that are read for words only, such as the controls that a rule serves, or why something leaks."""
     readers: dict[str, set[str]] = {}
 
     def note(node: ast.AST, reader: str) -> None:
@@ -417,7 +421,7 @@ def _words(tree: ast.Module) -> set[str]:
             own = reader
             if isinstance(child, ast.keyword) and child.arg in _WORDS:
                 own = "(words)"
-            elif isinstance(child, ast.Assign) and node is tree and isinstance(child.targets[0], ast.Name):
+            elif isinstance(child, ast.Assign) and isinstance(child.targets[0], ast.Name):
                 own = child.targets[0].id
             if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Load):
                 readers.setdefault(child.id, set()).add(own)

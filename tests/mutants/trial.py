@@ -144,7 +144,7 @@ def trial(file: Path, folder: Path = examples.FOLDER) -> Trial:
 
 def _looks(file: Path, example: Example, chosen: Iterable[Rule]) -> Iterator[Look]:
     for rule in chosen:
-        if rule.scope == "plan" or any(rule.selects(one.type, one.kind) for one in example.plan.objects):
+        if rule.scope == "plan" or any(rule.selects(one.type, *one.kinds) for one in example.plan.objects):
             lines: set[int] = set()
             _forget(rule)
             with _traced(str(file), lines):

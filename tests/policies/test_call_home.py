@@ -44,7 +44,8 @@ def _path(program: Program) -> str:
 
 def _said(name: str, way: Way) -> tuple[list[dict[str, str]], list[str]]:
     """Variables and arguments that say at a name what the way asks for."""
-    value = "registry.hospital.example/mirror/list:2" if way.registry else way.says[0]
+    inside = "http://stats.hospital.example:8080" if way.host else "registry.hospital.example/mirror/list:2"
+    value = way.says[0] if way.says else inside
     return ([], [f"{name}={value}"]) if name.startswith("-") else ([{"name": name, "value": value}], [])
 
 

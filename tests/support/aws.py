@@ -58,7 +58,7 @@ _OUTPUTS: Mapping[str, Mapping[str, Any]] = {
 
 
 @dataclass
-class _Monitor(MockMonitor):
+class Monitor(MockMonitor):
     """Answers registrations with sentinels, and keeps each as a resource of a plan."""
 
     stack: str
@@ -78,7 +78,8 @@ class _Monitor(MockMonitor):
         urn = self.make_urn(request.parent, request.type, request.name)
         if request.type == _STACK:
             return resource_pb2.RegisterResourceResponse(urn=urn)
-        inputs = _whole(plain(json_format.MessageToDict(request.object), blinded=False))
+        given = _whole(plain(json_format.MessageToDict(request.object), blinded=False))
+        inputs = self.checked(urn, request.type, given)
         self.asked.append(
             Resource(
                 urn,
@@ -93,13 +94,19 @@ class _Monitor(MockMonitor):
                     for key, value in request.propertyDependencies.items()
                     if value.urns
                 },
+                options={"protect": request.protect, "retainOnDelete": request.retainOnDelete},
             )
         )
-        id, outputs = self._outputs(urn, request.type, inputs) if request.custom else ("", inputs)
+        id, outputs = self.outputs(urn, request.type, inputs) if request.custom else ("", inputs)
         state = asyncio.run(rpc.serialize_properties(outputs, {}))
         return resource_pb2.RegisterResourceResponse(urn=urn, id=id, object=state)
 
-    def _outputs(self, urn: str, token: str, inputs: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    def checked(self, urn: str, token: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        """The inputs as a plan has them; raises AssertionError where a provider would refuse them."""
+        return inputs
+
+    def outputs(self, urn: str, token: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The id and the outputs that answer for it."""
         mark = digest(urn)
         service = token.split(":")[1].partition("/")[0]
         partition = aws.region(self.region).partition
@@ -140,7 +147,7 @@ def planned(
 ) -> tuple[Resource, ...]:
     """What a program asks for at a place of its own."""
     asyncio.set_event_loop(asyncio.new_event_loop())
-    monitor = _Monitor(name, region, account)
+    monitor = Monitor(name, region, account)
     pulumi.runtime.set_mocks(_Nobody(), project="sovereign", stack=name, monitor=monitor)
     until_done(lambda: build(Place.at(name, region=region, account=account)))()  # type: ignore[no-untyped-call]
     return tuple(monitor.asked)

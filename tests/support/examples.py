@@ -18,7 +18,7 @@ from pydantic.alias_generators import to_camel
 
 from facts.zones import Zone
 from policies import closed_world
-from policies.model import MASKED, UNKNOWN, Origin, Plan, Resource, Runner, StackFacts
+from policies.model import MASKED, UNKNOWN, Origin, Plan, Resource, Runner, StackFacts, UsedPart
 from policies.model.resource import kubernetes_type
 
 FOLDER = Path(__file__).resolve().parents[1] / "routes"
@@ -48,6 +48,7 @@ class Stack(_Part):
     origins: tuple[Origin, ...] = ()
     engine: dict[str, str] | None = None
     lowered: tuple[str, ...] = ()
+    used: tuple[UsedPart, ...] = ()
 
     @property
     def facts(self) -> StackFacts:

@@ -37,6 +37,7 @@ def test_the_versions_asked_for_are_those_of_the_module_files() -> None:
     assert required("kwok")["sigs.k8s.io/kwok"] == programs.KWOK
     assert required("conftest")["github.com/open-policy-agent/conftest"] == programs.CONFTEST
     assert required("kyverno")["github.com/kyverno/kyverno"] == programs.KYVERNO
+    assert required("kube-score")["github.com/zegl/kube-score"] == programs.KUBE_SCORE
 
 
 def test_the_engine_and_its_python_sdk_have_one_version() -> None:
@@ -45,10 +46,10 @@ def test_the_engine_and_its_python_sdk_have_one_version() -> None:
 
 
 def test_peers_are_built_only_where_they_are_asked_for() -> None:
-    assert {"conftest", "kyverno"} == PROGRAMS.keys() - set(build.ALL)
+    assert {"conftest", "kube-score", "kyverno"} == PROGRAMS.keys() - set(build.ALL)
 
 
-@pytest.mark.parametrize("module", ["pulumi", "kubernetes", "etcd", "kwok", "conftest", "kyverno"])
+@pytest.mark.parametrize("module", ["pulumi", "kubernetes", "etcd", "kwok", "conftest", "kube-score", "kyverno"])
 def test_the_least_go_suffices_for_every_module(module: str) -> None:
     text = (programs.HERE / module / "go.mod").read_text(encoding="utf-8")
     asked = re.search(r"^go (\d+)\.(\d+)", text, re.MULTILINE)

@@ -19,6 +19,8 @@ KWOK = "v0.7.0"
 #: peers that `make score` compares the rules with
 CONFTEST = "v0.71.0"
 KYVERNO = "v1.19.1"
+#: a second scanner of the rendered stacks (`make scan`)
+KUBE_SCORE = "v1.20.0"
 
 _STRIPPED = "-s -w"
 _VERSIONED = "k8s.io/component-base/version"
@@ -141,6 +143,15 @@ PROGRAMS = {
             f"{_STRIPPED} -X github.com/kyverno/kyverno/pkg/version.BuildVersion={KYVERNO}",
             ("version",),
             f"Version: {KYVERNO}",
+            optional=True,
+        ),
+        Program(
+            "kube-score",
+            "kube-score",
+            "github.com/zegl/kube-score/cmd/kube-score",
+            f"{_STRIPPED} -X main.version={KUBE_SCORE}",
+            ("version",),
+            f"kube-score version: {KUBE_SCORE}",
             optional=True,
         ),
     )

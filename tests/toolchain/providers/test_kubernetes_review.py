@@ -4,7 +4,7 @@ import copy
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -200,13 +200,14 @@ def test_a_diff_goes_by_the_inputs_of_the_state(driver: Driver) -> None:
 
 def test_outside_a_preview_everything_is_refused(driver: Driver) -> None:
     made = driver.previewed("apps/v1:Deployment", "vllm", DEPLOYMENT)
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: driver.create("apps/v1:Deployment", "vllm", DEPLOYMENT),
         lambda: driver.update(made, changed("spec.replicas", 3)),
         lambda: driver.delete(made),
         lambda: driver.read(made),
         lambda: driver.import_("apps/v1:Deployment", "vllm", "llm-serving/vllm"),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(Failed, match="in a review, which contacts no cluster"):
             call()
 
