@@ -11,7 +11,7 @@ SOURCES := facts policies components stacks services toolchain cli tests
 unexport $(filter KUBECONFIG KUBE_% KUBERNETES_% AWS_% AZURE_% ARM_% GOOGLE_% GCLOUD_% CLOUDSDK_% PULUMI_% VAULT_%, $(.VARIABLES))
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help up plan down test scan score check format mutants bench lock clean-cache set-up lint python
+.PHONY: help up plan down test scan access score check format mutants bench lock clean-cache set-up lint python
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -32,6 +32,9 @@ test: lint scan ## formatting, types, a scan of the rendered objects and all tes
 
 scan: set-up ## the rendered stacks, scanned by checkov in an environment of its own
 	@$(BIN)/python -m tests.scan
+
+access: set-up ## who may do what on AWS, by an evaluator of IAM from npm (needs node); writes docs/aws-access.md
+	@$(BIN)/python -m tests.aws
 
 score: set-up ## every leaking and clean example: what the kit, checkov and other tools say of it
 	@$(BIN)/python -m tests.score

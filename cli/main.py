@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from cli import (
+    bootstrap,
     cluster,
     down,
     drift,
@@ -72,6 +73,7 @@ for command in (
     size.command,
     weights.group,
     rollback.command,
+    bootstrap.command,
     drift.command,
     handover.command,
     policy.group,

@@ -9,6 +9,9 @@ from cli.errors import EXIT_CODES, REFUSED, OperationFailed, Refused
 from cli.progress import Progress
 from cli.verdict import contract, forget, of_run
 
+#: how the engine says that a run leaves its saved plan (pkg/resource/deploy, pulumi v3.259.0)
+_OTHER_THAN_PLANNED = ("violates plan", "not allowed by the plan", "expected resource operations for")
+
 
 @click.command("up", short_help="Stand a stack up, or bring it up to date.", epilog=EXIT_CODES)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON; no progress.")
@@ -71,7 +74,8 @@ def refuse(ctx: click.Context, said: dict[str, Any], what: str, as_json: bool) -
 
 def violation(stack: str, outcome: events.Outcome) -> Refused | None:
     """Where the engine stopped because a release planned something else, what that is."""
-    found = [error for error in dict.fromkeys(outcome.errors) if "violates plan" in error]
+    errors = dict.fromkeys(outcome.errors)
+    found = [error for error in errors if any(words in error for words in _OTHER_THAN_PLANNED)]
     if not found:
         return None
     said = "\n".join(f"  {line.strip()}" for error in found for line in error.splitlines() if line.strip())

@@ -201,7 +201,7 @@ def _engine(container: Container, subject: Subject) -> Engine:
     if container.node["command"].absent:
         serve = line[1:] if line and line[0].text == "serve" else line
         if not line or line[0].text.startswith("-") or not _names_program(line):
-            return Engine(container, environment, {}, tuple(serve), unreadable)
+            return Engine(container, environment, {}, tuple(serve), unreadable or _put_in(serve))
     try:
         commands = list(command_line.commands(line, environment))
     except Unreadable as error:
@@ -210,11 +210,17 @@ def _engine(container: Container, subject: Subject) -> Engine:
     for command in commands:
         arguments = _arguments(command)
         if arguments is not None:
-            opaque = (
-                next((word.where for word in arguments if word.text == ""), None) if not arguments else None
-            )
-            return Engine(container, environment, settings, tuple(arguments), unreadable or opaque)
+            unreadable = unreadable or _put_in(arguments)
+            return Engine(container, environment, settings, tuple(arguments), unreadable)
     return Engine(container, environment, settings, (), unreadable or container.node["command"])
+
+
+def _put_in(arguments: Sequence[Word]) -> Node | None:
+    """Where flags may be put in place when the container runs: by a variable that stands alone, or by the
+    output of a command, where the rest of the script's words is lost too."""
+    free = (word for word in _parse(arguments)[1] if word.open)
+    cut = (word for word in arguments if word.text.endswith("$") or "`" in word.text)
+    return next((word.where for word in (*free, *cut)), None)
 
 
 def _names_program(line: Sequence[Word]) -> bool:

@@ -160,24 +160,20 @@ def bucket_arn(place: Place, label: str) -> str:
     return place.arn("s3", bucket_name(place, label))
 
 
+def tls_only(everything: Sequence[Input[str]]) -> list[dict[str, Any]]:
+    """What the policy of every bucket denies; `everything`: the ARNs of the bucket and of what is in it."""
+    denied = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": list(everything)}
+    return [
+        {**denied, "Sid": "WithoutTls", "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
+        {**denied, "Sid": "OldTls", "Condition": {"NumericLessThan": {"s3:TlsVersion": "1.2"}}},
+    ]
+
+
 def _denied(arn: Output[str], endpoint: Input[str], lock: bool) -> list[dict[str, Any]]:
     everything = [arn, Output.concat(arn, "/*")]
     denied = {"Effect": "Deny", "Principal": "*"}
     return [
-        {
-            **denied,
-            "Sid": "WithoutTls",
-            "Action": "s3:*",
-            "Resource": everything,
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        },
-        {
-            **denied,
-            "Sid": "OldTls",
-            "Action": "s3:*",
-            "Resource": everything,
-            "Condition": {"NumericLessThan": {"s3:TlsVersion": "1.2"}},
-        },
+        *tls_only(everything),
         {
             **denied,
             "Sid": "OutsideTheNetwork",

@@ -14,9 +14,10 @@ from pulumi_aws.kms import Alias, Key
 
 from components.aws.bucket import bucket_arn
 from components.aws.place import Place
-from components.aws.policy import document
+from components.aws.policy import document, plain
 from components.aws.roles import Roles
 from components.aws.use import Use
+from facts import aws
 
 KeyUse = Literal["audit", "backup", "cluster", "logs", "registry", "volumes", "weights"]
 #: What each encrypts, as its description says.
@@ -113,7 +114,7 @@ class Keys(ComponentResource):
             rotation_period_in_days=_ROTATION,
             deletion_window_in_days=_WINDOW,
             multi_region=False,
-            policy=document(*_guards(place), *_users(place, use, roles, people)),
+            policy=document(*_guards(place.arn("iam", "root")), *_users(place, use, roles, people)),
             opts=place.within(self, protect=True, retain_on_delete=True),
         )
         Alias(f"{name}-{use}", name=_alias(place, use), target_key_id=key.arn, opts=place.within(self))
@@ -124,18 +125,23 @@ def _alias(place: Place, use: KeyUse) -> str:
     return f"alias/{place.name}-{use}"
 
 
-def state_policy(place: Place, deployers: Sequence[str]) -> Output[str]:
-    """The policy of the key that encrypts the stack's own state: it is made before any stack is."""
-    return document(*_guards(place), _used("State", deployers, (*_WRITE, "kms:DescribeKey", "kms:Encrypt")))
+def state_policy(
+    region: aws.Region, account: str, deployers: Sequence[str], service: str = ""
+) -> dict[str, Any]:
+    """The policy of a key for the stack's own state, which is made before any stack is. `service`: used by
+    this one only, for the deployers."""
+    root = region.partition.arn("iam", "root", account=account)
+    via = {"StringEquals": {"kms:ViaService": region.names(service)[0]}} if service else None
+    return plain(*_guards(root), _used("State", deployers, (*_WRITE, "kms:DescribeKey", "kms:Encrypt"), via))
 
 
-def _guards(place: Place) -> list[dict[str, Any]]:
-    """Who administers, and what nobody may."""
+def _guards(root: str) -> list[dict[str, Any]]:
+    """Who administers (`root` stands for the account), and what nobody may."""
     return [
         {
             "Sid": "Administration",
             "Effect": "Allow",
-            "Principal": {"AWS": place.arn("iam", "root")},
+            "Principal": {"AWS": root},
             "Action": list(_ADMINISTER),
             "Resource": "*",
         },

@@ -10,7 +10,12 @@ from components.aws.place import Place
 
 def document(*statements: Mapping[str, Any]) -> Output[str]:
     """The statements as one document; outputs may stand anywhere in them."""
-    return Output.json_dumps({"Version": "2012-10-17", "Statement": list(statements)})
+    return Output.json_dumps(plain(*statements))
+
+
+def plain(*statements: Mapping[str, Any]) -> dict[str, Any]:
+    """The statements as one document, not yet as JSON."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}
 
 
 def trusted(place: Place, service: str, source: str | None = None) -> Output[str]:

@@ -24,7 +24,8 @@ _WORDS = frozenset(("aia", "crl", "issuing", "ocsp"))
     title="Certificates may name hosts of the zone only",
     routes=["K52"],
     controls=_CONTROLS,
-    fix="Have the certificate made by an authority whose OCSP, CRL and issuer addresses are in the zone.",
+    fix="Have the certificate made by an authority whose OCSP, CRL and issuer addresses are in the zone; or "
+    "declare K52, if no client of the zone checks revocation.",
     pack="egress",
     severity="medium",
     kinds=["*/*"],
@@ -32,7 +33,10 @@ _WORDS = frozenset(("aia", "crl", "issuing", "ocsp"))
 def names(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A certificate says where to ask whether it is revoked (OCSP, CRL) and where its issuer's is kept (AIA).
     Clients that check it call there, each time, from wherever they run: an observer outside learns who talks
-    to what. The hosts are inside the certificate, where no reader of the settings sees them."""
+    to what. The hosts are inside the certificate, where no reader of the settings sees them. The roots of
+    public authorities name some too."""
+    if zone.declares("K52", subject.plan.at):
+        return
     for where, certificate in pem.certificates(subject):
         if certificate is None:
             yield subject.undecided(

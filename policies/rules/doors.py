@@ -27,6 +27,7 @@ _AROUND = "it is the model, without the gateway before it"
 _SERVING = "llm-serving"
 _ROUTES = "gateway.networking.k8s.io/*Route"
 _GATEWAY = "gateway.networking.k8s.io/Gateway"
+_OF_ISTIO = "networking.istio.io/VirtualService"
 
 #: kubernetes-sigs/aws-load-balancer-controller docs/guide/ingress/annotations.md: internal unless it says
 #: otherwise.
@@ -102,6 +103,27 @@ def routes(subject: Subject, zone: Zone) -> Iterator[Hit]:
 
 
 @rule(
+    "doors.istio",
+    title="A route of Istio may lead to the gateway, and nowhere around it",
+    routes=["K14"],
+    controls=_CONTROLS,
+    fix=_FIX,
+    pack="egress",
+    severity="critical",
+    kinds=[_OF_ISTIO],
+)
+def istio(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """A VirtualService leads what comes in by a gateway of Istio's as an Ingress does. What it leaves to
+    another is not told here."""
+    for entry in subject["spec"]["http"].each() if _is_door(subject) else ():
+        if not entry["delegate"].absent:
+            yield subject.undecided(
+                entry["delegate"], seen="delegate", why="where requests are led another route says"
+            )
+    yield from _models(subject)
+
+
+@rule(
     "doors.around",
     title="No door may lead to a Service that selects vLLM",
     routes=["K14"],
@@ -115,7 +137,7 @@ def around(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A Service may be called anything and still select vLLM's pods: an Ingress or a route to it goes around
     the gateway all the same. Judged where the plan shows the door, the Service and the pods."""
     engines = _engines(subject.plan)
-    kinds = [kind for kind in subject.plan.by_kind if kind in _INGRESSES or _is_route(kind)]
+    kinds = [kind for kind in subject.plan.by_kind if kind in (*_INGRESSES, _OF_ISTIO) or _is_route(kind)]
     for look in kubernetes.looks(subject.plan, tuple(kinds)):
         for name, namespace in _services(look):
             labels = _selector(subject.plan, name.text() or "", namespace)
@@ -179,8 +201,17 @@ def _target(
         yield subject.refuse(where, seen=f"{what}: {hosts.host_of(text) or 'no readable host'}", why=why)
 
 
+def _is_door(subject: Subject) -> bool:
+    """Whether a VirtualService takes requests in from outside, and not only from pods of the mesh."""
+    return any(gateway.text() != "mesh" for gateway in subject["spec"]["gateways"].each())
+
+
 def _services(subject: Subject) -> Iterator[tuple[Node, str | None]]:
     """The names of the Services that an Ingress or a route leads to, and their namespaces."""
+    assert subject.resource is not None
+    if subject.resource.kind == _OF_ISTIO:
+        yield from _destinations(subject) if _is_door(subject) else ()
+        return
     own = kubernetes.namespace(subject)
     spec = subject["spec"]
     backends = [spec["defaultBackend"], spec["backend"]]
@@ -191,6 +222,16 @@ def _services(subject: Subject) -> Iterator[tuple[Node, str | None]]:
     for backend in backends:
         yield backend["service"]["name"], own
         yield backend["serviceName"], own
+
+
+def _destinations(subject: Subject) -> Iterator[tuple[Node, str | None]]:
+    own = kubernetes.namespace(subject)
+    for protocol in ("http", "tcp", "tls"):
+        for entry in subject["spec"][protocol].each():
+            for part in entry["route"].each():
+                host = part["destination"]["host"]
+                name, _, rest = (host.text() or "").partition(".")
+                yield Node(name, host.path, host.touched), rest.partition(".")[0] or own
 
 
 def _is_route(kind: str) -> bool:

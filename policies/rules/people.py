@@ -8,6 +8,7 @@ from facts.zones import Person, Zone
 from policies import kubernetes
 from policies.kubernetes import quiet
 from policies.model import Node
+from policies.roles import STRONG, WEAK
 from policies.rule import Hit, Subject, rule
 
 _CONTROLS = (
@@ -38,12 +39,6 @@ _KEY = re.compile(
     r"(?m)^[ \t]*(?:[\w-]+(?:=\"[^\"]*\")?[, ]+)*[\w@.-]+[ \t]+AAAA[A-Za-z0-9+/=]{20,}[ \t]*(\S*)"
 )
 
-#: Roles of the cluster's own that read secrets or get into pods, and those that do neither.
-_STRONG = re.compile(r"(?:.*-)?admin|edit")
-_WEAK = re.compile(
-    r"view|extension-apiserver-authentication-reader|system:(?:auth-delegator|basic-user|discovery|monitoring"
-    r"|node-proxier|public-info-viewer|service-account-issuer-discovery)"
-)
 #: Resources whose rights are privileged, but to delete them; verbs with which one gets any right.
 _GUARDED = re.compile(
     r"\*|secrets|serviceaccounts/token|[\w*]+/(?:attach|ephemeralcontainers|exec|portforward|proxy)"
@@ -181,7 +176,8 @@ def _is_strong(subject: Subject, name: str) -> bool | None:
     place = "default" if kind == "ClusterRole" else kubernetes.namespace(subject) or ""
     role = subject.plan.by_object.get((f"{_RBAC}/{kind}", place, name))
     if role is None or "aggregationRule" in role.inputs:
-        return True if _STRONG.fullmatch(name) else False if _WEAK.fullmatch(name) else None
+        strong = name in STRONG or name.endswith("-admin")
+        return True if strong else False if name in WEAK else None
     look = Subject(subject.plan, role)
     for entry in look["rules"].each():
         verbs = [verb for verb in entry["verbs"].texts() if not _DELETES.fullmatch(verb)]

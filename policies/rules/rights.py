@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from facts.zones import Zone
 from policies.kubernetes import looks, namespace, quiet
 from policies.model import Node
+from policies.roles import STRONG, WEAK
 from policies.rule import Hit, Subject, rule
 
 _CONTROLS = (
@@ -38,20 +39,6 @@ _ANY_RIGHT = ("bind", "escalate", "impersonate")
 _RBAC = "rbac.authorization.k8s.io"
 _AGGREGATES = f"{_RBAC}/aggregate-to-"
 
-#: the cluster's own roles that have such rights
-_STRONG = ("admin", "cluster-admin", "edit", "system:kubelet-api-admin")
-#: the cluster's own roles that have none
-_WEAK = (
-    "extension-apiserver-authentication-reader",
-    "system:auth-delegator",
-    "system:basic-user",
-    "system:discovery",
-    "system:monitoring",
-    "system:node-proxier",
-    "system:public-info-viewer",
-    "system:service-account-issuer-discovery",
-    "view",
-)
 _ROLES = (f"{_RBAC}/ClusterRole", f"{_RBAC}/Role")
 _BINDINGS = (f"{_RBAC}/ClusterRoleBinding", f"{_RBAC}/RoleBinding")
 
@@ -104,9 +91,9 @@ def bindings(subject: Subject, zone: Zone) -> Iterator[Hit]:
     where = subject["roleRef"]["name"]
     name, kind = where.text() or "", subject["roleRef"]["kind"].text()
     held = all(_answers(one, subject, zone) for one in subject["subjects"].each())
-    if name in _WEAK or held:
+    if name in WEAK or held:
         return
-    if name in _STRONG:
+    if name in STRONG:
         yield subject.refuse(where, seen=name, why="it holds ways into pods, for others than recorded people")
         return
     place = "default" if kind == "ClusterRole" else namespace(subject) or ""

@@ -141,7 +141,11 @@ def _bucket(subject: Subject, where: str, parts: _Parts, zone: Zone) -> Iterator
 
 
 def _kms(subject: Subject, where: str, url: str, parts: _Parts, zone: Zone) -> Iterator[Hit]:
-    """The key's ARN, where it is one, and the region beside it: neither may be outside."""
+    """The key's ARN, where it is one, the region beside it, and the host that is asked where one is named:
+    none may be outside."""
+    endpoint = parts.first("endpoint")
+    if endpoint is not None:
+        yield from _host(subject, where, hosts.host_of(endpoint), zone, "every secret is sent there")
     named = re.findall(r"arn:(aws[a-z-]*):kms:([a-z0-9-]*):", url)
     asked = parts.first("region")
     for partition, region in [*named, *([("aws", asked)] if asked or not named else [])]:

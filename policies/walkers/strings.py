@@ -10,9 +10,8 @@ import binascii
 import codecs
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from policies.documents import Unparsable, of_json, of_yaml
 from policies.model.marker import Marker, Sealed
@@ -36,12 +35,27 @@ _YAML_LINE = re.compile(r"^[ \t]*(?:- )?[\w./\"'-]+:(?:\s|$)", re.MULTILINE)
 #: Beside `value`, these name it: an environment variable, a header, a selector, a tag.
 _LABELS = ("name", "key", "Name", "Key")
 
+#: Keys that tell how others of the same mapping are to be read.
+_TELLING = frozenset(
+    (
+        *_LABELS,
+        "Effect",
+        "action",
+        "blackhole",
+        "code",
+        "effect",
+        "operator",
+        "resourceType",
+        "ruleAction",
+        "value",
+    )
+)
+
 #: Keys of a Kubernetes object that the API server or kubectl keeps for itself.
 _BOOKKEEPING = frozenset({"managedFields", "kubectl.kubernetes.io/last-applied-configuration"})
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(NamedTuple):
     """A string (or a marker) at `path`. `keys`: the keys above it, outermost first; the name of an
     environment variable or of a flag stands for the key `value`. `secret`: it lies in a Secret, or is a
     secret of the stack, so nothing of it is shown."""
@@ -62,14 +76,9 @@ class TooMuch(ValueError):
 
 def leaves(inputs: Mapping[str, Any], *, secret_data: bool = False) -> tuple[Leaf, ...]:
     """All strings and markers in `inputs`. `secret_data`: it is a Kubernetes Secret. Raises TooMuch."""
-    found: list[Leaf] = []
-    size = 0
-    for leaf in _walk(inputs, "", (), 0, 0, secret_data):
-        found.append(leaf)
-        size += len(leaf.value) if isinstance(leaf.value, str) else 0
-        if len(found) > MAX_LEAVES or size > MAX_TEXT:
-            raise TooMuch
-    return tuple(found)
+    reader = _Reader()
+    reader.walk(inputs, "", (), 0, 0, secret_data)
+    return tuple(reader.found)
 
 
 def packed(text: str) -> bool:
@@ -77,48 +86,136 @@ def packed(text: str) -> bool:
     return bool(_BASE64.fullmatch(_joined(text)))
 
 
-def _walk(
-    value: Any, path: str, keys: tuple[str, ...], depth: int, embedded: int, secret: bool
-) -> Iterator[Leaf]:
-    if depth > MAX_DEPTH:
-        raise TooMuch
-    if isinstance(value, str):
-        yield from _text(value, path, keys, depth, embedded, secret or isinstance(value, Sealed))
-    elif isinstance(value, Marker):
-        yield Leaf(path, keys, value, secret)
-    elif isinstance(value, int) and not isinstance(value, bool) and 1 << 24 <= value < 1 << 128:
-        yield Leaf(path, keys, str(value), secret)  # a number can spell an address
-    elif isinstance(value, bytes):  # `!!binary` of YAML
-        yield from _walk(_read(value), path, keys, depth + 1, embedded, secret)
-    elif isinstance(value, Mapping):
-        yield from _mapping(value, path, keys, depth, embedded, secret)
-    elif isinstance(value, Sequence):
-        yield from _sequence(value, path, keys, depth, embedded, secret)
+class _Reader:
+    """Reads what is in a value, into `found`; every method may raise TooMuch."""
+
+    def __init__(self) -> None:
+        self.found: list[Leaf] = []
+        self._size = 0
+
+    def walk(
+        self, value: Any, path: str, keys: tuple[str, ...], depth: int, embedded: int, secret: bool
+    ) -> None:
+        if depth > MAX_DEPTH:
+            raise TooMuch
+        if isinstance(value, str):
+            self._text(value, path, keys, depth, embedded, secret or isinstance(value, Sealed))
+        elif isinstance(value, dict):  # before what is seldom there: values are read a thousand times a plan
+            self._mapping(value, path, keys, depth, embedded, secret)
+        elif isinstance(value, list):
+            self._sequence(value, path, keys, depth, embedded, secret)
+        elif isinstance(value, Marker):
+            self._add(Leaf(path, keys, value, secret), 0)
+        elif isinstance(value, int):
+            if not isinstance(value, bool) and 1 << 24 <= value < 1 << 128:  # a number can spell an address
+                self._add(Leaf(path, keys, str(value), secret), 40)
+        elif isinstance(value, bytes):  # `!!binary` of YAML
+            self.walk(_read(value), path, keys, depth + 1, embedded, secret)
+        elif isinstance(value, Mapping):
+            self._mapping(value, path, keys, depth, embedded, secret)
+        elif isinstance(value, Sequence):
+            self._sequence(value, path, keys, depth, embedded, secret)
+
+    def _add(self, leaf: Leaf, size: int) -> None:
+        self.found.append(leaf)
+        self._size += size
+        if len(self.found) > MAX_LEAVES or self._size > MAX_TEXT:
+            raise TooMuch
+
+    def _mapping(
+        self,
+        value: Mapping[Any, Any],
+        path: str,
+        keys: tuple[str, ...],
+        depth: int,
+        embedded: int,
+        secret: bool,
+    ) -> None:
+        label: str | None = None
+        names: tuple[str, ...] = ()
+        denied = False
+        if not _TELLING.isdisjoint(value):
+            effect = value.get("Effect", value.get("effect"))
+            if isinstance(effect, str) and effect.lower() == "deny":
+                return
+            if str(value.get("operator")) == "NotIn":
+                return
+            label = next((text for key in _LABELS if isinstance(text := value.get(key), str)), None)
+            names, denied = _names_in(value), _denies(value)
+        for key, item in value.items():
+            inner = str(key)
+            at = f"{path}.{inner}" if path else inner
+            if inner in _BOOKKEEPING or inner in names or (denied and "cidr" in inner.lower()):
+                continue
+            if inner == "auths" and isinstance(
+                item, Mapping
+            ):  # credentials by registry, as Docker keeps them
+                for host in item:
+                    self._add(Leaf(f"{at}.{host}", (*keys, "registry"), str(host), secret), len(str(host)))
+            if label is not None and inner.lower() in ("value", "values"):
+                self.walk(item, at, (*keys, label), depth + 1, embedded, secret)
+            elif secret and not path and inner == "data" and isinstance(item, Mapping):
+                for entry, encoded in item.items():
+                    self._decoded(encoded, f"{at}.{entry}", (inner, str(entry)), depth + 2)
+            else:
+                self.walk(item, at, (*keys, inner), depth + 1, embedded, secret)
+
+    def _sequence(
+        self, value: Sequence[Any], path: str, keys: tuple[str, ...], depth: int, embedded: int, secret: bool
+    ) -> None:
+        flag: str | None = None
+        for index, item in enumerate(value):
+            at = f"{path}[{index}]"
+            above = keys
+            if isinstance(item, str) and item[:1] == "-" and (found := _FLAG.fullmatch(item)):
+                flag, text = found.group(1), found.group(2)
+                if text is not None:
+                    self.walk(text, at, (*keys, flag), depth + 1, embedded, secret)
+                    flag = None
+                continue
+            if flag is not None:  # `--flag`, then its value
+                above, flag = (*keys, flag), None
+            self.walk(item, at, above, depth + 1, embedded, secret)
+
+    def _text(
+        self, text: str, path: str, keys: tuple[str, ...], depth: int, embedded: int, secret: bool
+    ) -> None:
+        if len(text) > MAX_PARSED:
+            raise TooMuch
+        if embedded < MAX_EMBEDDED and _may_hold_more(text):
+            for index, document in enumerate(_parts(text) or _documents(text)):
+                at = path if index == 0 else f"{path}#{index}"
+                self.walk(document, at, keys, depth + 1, embedded + 1, secret)
+                if index == 0:
+                    text = ""
+            if _BASE64.fullmatch(joined := _joined(text)) and (decoded := _unpacked(joined)):
+                self.walk(decoded, path, keys, depth + 1, embedded + 1, secret)
+                text = ""
+        if text:
+            self._add(Leaf(path, keys, text, secret), len(text))
+
+    def _decoded(self, value: Any, path: str, keys: tuple[str, ...], depth: int) -> None:
+        if not isinstance(value, str):
+            self.walk(value, path, keys, depth, 0, True)
+            return
+        joined = "".join(value.split())
+        try:
+            text = _read(base64.b64decode(joined + "=" * (-len(joined) % 4), validate=True))
+        except (binascii.Error, ValueError):
+            text = value  # no base64: as it stands
+        self.walk(text, path, keys, depth, 0, True)
 
 
-def _mapping(
-    value: Mapping[Any, Any], path: str, keys: tuple[str, ...], depth: int, embedded: int, secret: bool
-) -> Iterator[Leaf]:
-    effect = value.get("Effect", value.get("effect"))
-    if isinstance(effect, str) and effect.lower() == "deny":
-        return
-    if str(value.get("operator")) == "NotIn":
-        return
-    names = _names_in(value)
-    label = next((text for key in _LABELS if isinstance(text := value.get(key), str)), None)
-    for key, item in value.items():
-        inner, at = str(key), f"{path}.{key}" if path else str(key)
-        if inner in _BOOKKEEPING or inner in names:
-            continue
-        if inner == "auths" and isinstance(item, Mapping):  # credentials by registry, as Docker keeps them
-            yield from (Leaf(f"{at}.{host}", (*keys, "registry"), str(host), secret) for host in item)
-        if label is not None and inner.lower() in ("value", "values"):
-            yield from _walk(item, at, (*keys, label), depth + 1, embedded, secret)
-        elif secret and not path and inner == "data" and isinstance(item, Mapping):
-            for entry, encoded in item.items():
-                yield from _decoded(encoded, f"{at}.{entry}", (inner, str(entry)), depth + 2)
-        else:
-            yield from _walk(item, at, (*keys, inner), depth + 1, embedded, secret)
+def _may_hold_more(text: str) -> bool:
+    """Whether a text may be anything but a plain one of a line: most are no more."""
+    return "\n" in text or text.lstrip()[:1] in ("{", "[") or bool(_BASE64.fullmatch(text))
+
+
+def _denies(value: Mapping[Any, Any]) -> bool:
+    """Whether the networks in an entry of an access list, or of a table of routes, are those that it keeps
+    out."""
+    action = value.get("action", value.get("ruleAction"))
+    return value.get("blackhole") is True or (isinstance(action, str) and action.lower() == "deny")
 
 
 def _names_in(value: Mapping[Any, Any]) -> tuple[str, ...]:
@@ -126,42 +223,6 @@ def _names_in(value: Mapping[Any, Any]) -> tuple[str, ...]:
     if isinstance(value.get("resourceType"), str):
         return ("url",)
     return ("system",) if "value" in value or "code" in value else ()
-
-
-def _sequence(
-    value: Sequence[Any], path: str, keys: tuple[str, ...], depth: int, embedded: int, secret: bool
-) -> Iterator[Leaf]:
-    flag: str | None = None
-    for index, item in enumerate(value):
-        at = f"{path}[{index}]"
-        above = keys
-        if isinstance(item, str) and (found := _FLAG.fullmatch(item)):
-            flag, text = found.group(1), found.group(2)
-            if text is not None:
-                yield from _walk(text, at, (*keys, flag), depth + 1, embedded, secret)
-                flag = None
-            continue
-        if flag is not None:  # `--flag`, then its value
-            above, flag = (*keys, flag), None
-        yield from _walk(item, at, above, depth + 1, embedded, secret)
-
-
-def _text(
-    text: str, path: str, keys: tuple[str, ...], depth: int, embedded: int, secret: bool
-) -> Iterator[Leaf]:
-    if len(text) > MAX_PARSED:
-        raise TooMuch
-    if embedded < MAX_EMBEDDED and len(text) > 2:
-        for index, document in enumerate(_parts(text) or _documents(text)):
-            at = path if index == 0 else f"{path}#{index}"
-            yield from _walk(document, at, keys, depth + 1, embedded + 1, secret)
-            if index == 0:
-                text = ""
-        if _BASE64.fullmatch(joined := _joined(text)) and (decoded := _unpacked(joined)):
-            yield from _walk(decoded, path, keys, depth + 1, embedded + 1, secret)
-            text = ""
-    if text:
-        yield Leaf(path, keys, text, secret)
 
 
 def _documents(text: str) -> list[Any]:
@@ -232,15 +293,3 @@ def _inflated(data: bytes) -> bytes:
             raise TooMuch
         data = stream.unused_data
     return found
-
-
-def _decoded(value: Any, path: str, keys: tuple[str, ...], depth: int) -> Iterator[Leaf]:
-    if not isinstance(value, str):
-        yield from _walk(value, path, keys, depth, 0, True)
-        return
-    joined = "".join(value.split())
-    try:
-        text = _read(base64.b64decode(joined + "=" * (-len(joined) % 4), validate=True))
-    except (binascii.Error, ValueError):
-        text = value  # no base64: as it stands
-    yield from _walk(text, path, keys, depth, 0, True)

@@ -1,5 +1,4 @@
-"""Who may do what with what a stack keeps: the table of access.yaml, turned into simulations of IAM, and into
-the page that a person reads (docs/aws-access.md)."""
+"""Who may do what with what a stack keeps: the table of access.yaml, held against an evaluator of IAM."""
 
 import hashlib
 import json
@@ -22,7 +21,6 @@ from tests.aws.whole import provider, whole
 from toolchain.providers.core import Urn
 from toolchain.providers.core.values import plain
 
-PAGE = ROOT / "docs" / "aws-access.md"
 #: the evaluator, by its lock file, and where it is installed
 SIMULATOR = Path(__file__).with_name("simulator")
 INSTALLED = ROOT / "build" / "access"
@@ -31,6 +29,8 @@ VERSION: str = json.loads((SIMULATOR / "package.json").read_text(encoding="utf-8
 ]
 
 Line = Mapping[str, Any]
+Request = Mapping[str, Any]
+Answer = Mapping[str, Any]
 TABLE: Mapping[str, Any] = yaml.safe_load(Path(__file__).with_name("access.yaml").read_text(encoding="utf-8"))
 DEEDS: tuple[Line, ...] = tuple(line for lines in TABLE["deeds"].values() for line in lines)
 OTHERS = "others"
@@ -46,6 +46,9 @@ _OWN: Mapping[str, tuple[str, str, str]] = {
 HOLDS = (ENDPOINT, *(name for name, _, _ in _OWN.values()), RIGHTS, GUARD, LOCK)
 #: things whose policy decides alone: rights are nothing without it
 _ALONE = ("key", "trust")
+
+#: the evaluator knows keys with a name of one's own only where that stands behind a slash
+_CONTEXT = ("kms:EncryptionContext:", "aws:RequestTag/kms-encryption-context-")
 
 _OPEN = {"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}
 _EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
@@ -64,8 +67,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Whether somebody can do a deed: `held` says by what they can't. `answers` are the evaluator's, on each
-    call."""
+    """Whether somebody can do a deed: `held` says what they are held by, None that they can."""
 
     deed: str
     who: str
@@ -78,17 +80,17 @@ def expected(line: Line) -> Mapping[str, str | None]:
     found: dict[str, str | None] = {}
     told = [(None, line["may"]), *line["not"].items()]
     for held, who in told:
-        for one in (each for each in _listed(who) if each != OTHERS):
+        for one in (each for each in listed(who) if each != OTHERS):
             if one in found or not (one in TABLE["people"] or one in TABLE["services"]):
                 raise ValueError(f"{line['deed']}: {one} is named twice, or unknown")
             found[one] = held
     for held, who in told:
-        if OTHERS in _listed(who):
+        if OTHERS in listed(who):
             found = {**{one: held for one in TABLE["people"] if one not in found}, **found}
     return found
 
 
-def _listed(who: str | Sequence[str]) -> Sequence[str]:
+def listed(who: str | Sequence[str]) -> Sequence[str]:
     return [who] if isinstance(who, str) else who
 
 
@@ -105,49 +107,86 @@ def digest() -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def evaluated(installed: Path = INSTALLED) -> list[Outcome]:
+def evaluated(folder: Path = INSTALLED) -> list[Outcome]:
     """What the evaluator says. Raises RuntimeError with what it could not read."""
     asked = list(simulations())
     requests = [request for _, _, all_of_it in asked for request in all_of_it]
     done = subprocess.run(
-        ["node", SIMULATOR / "simulate.mjs", installed],
-        input=json.dumps(requests),
+        ["node", SIMULATOR / "simulate.mjs", folder],
+        input=json.dumps(requests).replace(*_CONTEXT),
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
         raise RuntimeError(done.stderr.strip())
-    answers = iter(json.loads(done.stdout))
+    told = json.loads(done.stdout)
+    for request, answer in zip(requests, told, strict=True):
+        policies = json.dumps([value for key, value in request.items() if key != "request"]).replace(
+            *_CONTEXT
+        )
+        unread = [key for key in answer.get("ignored", ()) if f'"{key}"' in policies]
+        if unread:
+            raise RuntimeError(
+                f"{request['request']['action']}: the evaluator passed over {', '.join(unread)}"
+            )
+    answers = iter(told)
     return [
-        Outcome(line["deed"], who, _held(line, who, [next(answers) for _ in of_it])) for line, who, of_it in asked
+        Outcome(line["deed"], who, _held(line, who, of_it, [next(answers) for _ in of_it]))
+        for line, who, of_it in asked
     ]
 
 
-def _held(line: Line, who: str, answers: Sequence[Mapping[str, Any]]) -> str | None:
+def differences(found: Sequence[Outcome]) -> Iterator[str]:
+    """Where the evaluator says something else than the table, a sentence each."""
+    told = {(line["deed"], who): held for line in DEEDS for who, held in expected(line).items()}
+    for one in found:
+        before = told[one.deed, one.who]
+        if one.held != before:
+            yield f"{one.who}, to {one.deed}: {_said(one.held)}; the table says that they {_said(before)}."
+
+
+def _said(held: str | None) -> str:
+    return "may" if held is None else f"may not, by {held}"
+
+
+def installed() -> bool:
+    """Whether the evaluator is there, in the version that the lock file names."""
+    lock = INSTALLED / "package-lock.json"
+    wanted = (SIMULATOR / "package-lock.json").read_bytes()
+    return (
+        lock.is_file()
+        and lock.read_bytes() == wanted
+        and (INSTALLED / "node_modules" / ".package-lock.json").is_file()
+    )
+
+
+def _held(line: Line, who: str, requests: Sequence[Request], answers: Sequence[Answer]) -> str | None:
     """What holds somebody first; None where every call succeeds."""
-    for call, answer in zip(line["calls"], answers, strict=True):
+    for call, request, answer in zip(line["calls"], requests, answers, strict=True):
         if "error" in answer:
             raise RuntimeError(f"{line['deed']}, {who}, {call['call']}: {json.dumps(answer['error'])}")
-        held = _held_by(_thing(call["of"]).held, answer)
+        held = None if answer["result"] == "Allowed" else _held_by(_thing(call["of"]).held, request, answer)
         if held is not None:
             return held
     return LOCK if "lock" in line else None
 
 
-def _held_by(own: str, answer: Mapping[str, Any]) -> str | None:
-    if answer["result"] == "Allowed":
-        return None
+def _held_by(own: str, request: Request, answer: Answer) -> str:
+    resource, identity = answer.get("resource"), answer.get("identity")
     if answer.get("endpoint", "Allowed") != "Allowed":
         return ENDPOINT
-    resource, identity = answer.get("resource"), answer.get("identity")
     if resource == "ExplicitlyDenied":
         return own
-    if resource not in ("Allowed", "AllowedForAccount") and own in _ALONE:
-        return own
-    if identity not in (None, "Allowed") and resource != "Allowed":
+    if "resourcePolicy" in request:
+        lets = resource in ("Allowed", "AllowedForAccount")
+        if not request["identityPolicies"] or (own in _ALONE and not lets):
+            return own
+    if identity != "Allowed" and (resource != "Allowed" or not answer["same"]):
         return RIGHTS
-    return GUARD if answer.get("guard", "Allowed") != "Allowed" else own
+    if answer.get("guard", "Allowed") != "Allowed":
+        return GUARD
+    return own if "resourcePolicy" in request else RIGHTS
 
 
 def _simulation(line: Line, call: Line, who: str) -> dict[str, Any]:
@@ -174,7 +213,7 @@ def _simulation(line: Line, call: Line, who: str) -> dict[str, Any]:
         "identityPolicies": rights,
         "serviceControlPolicies": [_guard()] if guarded else [],
         "resourceControlPolicies": [],
-        **({"resourcePolicy": thing.policy} if thing.policy else {}),
+        **({"resourcePolicy": thing.policy} if thing.policy and _is_own(call) else {}),
         **({"vpcEndpointPolicies": [_named("endpoint", entry.inputs["policy"])]} if entry else {}),
     }
 
@@ -195,20 +234,32 @@ def _principal(who: str, context: dict[str, Any]) -> tuple[Any, list[dict[str, A
     arn = given["named"] if "named" in given else _output(_role(given["role"]), "arn")
     account = arn.split(":")[4]
     context.update({"aws:PrincipalArn": arn, "aws:PrincipalAccount": account, "kms:CallerAccount": account})
-    rights = [_named("all", {"Version": "2012-10-17", "Statement": [_EVERYTHING]})]
-    return arn, rights if given.get("rights") == "all" else _rights(given["role"]), account == _account()
+    if given.get("rights") == "all":
+        rights = [_named("all", {"Version": "2012-10-17", "Statement": [_EVERYTHING]})]
+    else:
+        rights = [_of_aws(given["managed"])] if "managed" in given else _rights(given["role"])
+    # the guard of an organization binds neither other accounts nor service-linked roles
+    return arn, rights, account == _account() and "/aws-service-role/" not in arn
 
 
 def _on_behalf(call: Line) -> dict[str, Any]:
     """What a key is told of a call that a service makes on somebody's behalf."""
     if "via" not in call:
         return {}
-    told: dict[str, Any] = {"kms:ViaService": f"{call['via']}.{_region().code}.{_region().partition.dns_suffix}"}
+    told: dict[str, Any] = {
+        "kms:ViaService": f"{call['via']}.{_region().code}.{_region().partition.dns_suffix}"
+    }
     if "context" in call:
         told["kms:EncryptionContext:aws:s3:arn"] = _thing(call["context"]).arn
     if call["via"] == "ec2":
         told["kms:EncryptionContextKeys"] = ["aws:ebs:id"]
     return told
+
+
+def _is_own(call: Line) -> bool:
+    """Whether the policy of a thing itself decides: whom a role trusts decides who takes it on, and nothing
+    else."""
+    return not call["call"].startswith("iam:")
 
 
 def _endpoint(line: Line, call: Line) -> Resource | None:
@@ -225,9 +276,11 @@ def _thing(named: str) -> Thing:
         given = TABLE["things"][named]
         service = given["arn"].split(":")[2]
         own = {"s3": "bucket", "kms": "key", "iam": "trust", "ecr": "image"}.get(service, service)
-        policy = _document(_OPEN, own) if given.get("open", True) else None
+        lets = given.get("lets", "everybody")
+        principal = "*" if lets == "everybody" else {"AWS": f"arn:aws:iam::{given['account']}:root"}
+        policy = None if lets == "nobody" else _document({**_OPEN, "Principal": principal}, own)
         return Thing(given["arn"], given["account"], given.get("region", _region().code), own, policy)
-    name, path = re.fullmatch(r"(\w+(?: [\w.-]+)?)(.*)", named).groups()
+    name, path = re.findall(r"(\w+(?: [\w.-]+)?)(.*)", named)[0]
     one = find(whole().resources, name)
     kind = one.type.rpartition(":")[2]
     arn = f"{_output(one, 'arn')}{path}"
@@ -247,6 +300,7 @@ def _document(statement: Mapping[str, Any], own: str) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [kept]}
 
 
+@cache
 def _rights(role: str) -> list[dict[str, Any]]:
     """What a role of the plan has been given: its own policies, and AWS's that are attached to it."""
     name = _output(_role(role), "name")
@@ -256,8 +310,7 @@ def _rights(role: str) -> list[dict[str, Any]]:
         if kind == "RolePolicy" and one.inputs["role"] == name:
             found.append(_named(one.name, json.loads(one.inputs["policy"])))
         elif kind == "RolePolicyAttachment" and one.inputs["role"] == name:
-            managed = one.inputs["policyArn"].rpartition("/")[2]
-            found.append(_named(managed, _managed()[managed]["Document"]))
+            found.append(_of_aws(one.inputs["policyArn"].rpartition("/")[2]))
     return found
 
 
@@ -268,6 +321,11 @@ def _managed() -> Mapping[str, Any]:
     return found
 
 
+def _of_aws(policy: str) -> dict[str, Any]:
+    return _named(policy, _managed()[policy]["Document"])
+
+
+@cache
 def _guard() -> dict[str, Any]:
     guard = json.loads(find(whole().resources, "Policy regions").inputs["content"])
     everything = {"Version": "2012-10-17", "Statement": [_EVERYTHING]}
@@ -281,6 +339,7 @@ def _named(name: str, policy: Any) -> dict[str, Any]:
     return {"name": name, "policy": json.loads(policy) if isinstance(policy, str) else policy}
 
 
+@cache
 def _role(name: str) -> Resource:
     return find(whole().resources, f"Role {name}")
 

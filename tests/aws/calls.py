@@ -1,4 +1,4 @@
-"""From the inputs of a resource to the calls that make it at AWS, and what the service's own model says of them.
+"""From the inputs of a resource to the calls that make it at AWS, and what the service's own model says.
 
 The model is botocore's: members that must be there, types, enums, patterns, lengths. calls.yaml says which
 calls make a type, and in which member a property goes where the names differ.

@@ -1,4 +1,4 @@
-"""What the stacks on AWS ask for, held against the services' own models, as calls.yaml maps it to their API."""
+"""What the stacks on AWS ask for, mapped to the services' API by calls.yaml and held against their own models."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -83,15 +83,35 @@ MISTAKES: list[tuple[str, Mapping[str, Any], str, str]] = [
         "SSEAlgorithm",
         "none of its",
     ),
-    ("BucketServerSideEncryptionConfiguration audit", {"rules": {0: {"blockedEncryptionTypes": ["SSEC"]}}}, "EncryptionType[0]", "none of its"),
-    ("BucketOwnershipControls audit", {"rule": {"objectOwnership": "Owner"}}, "ObjectOwnership", "none of its"),
+    (
+        "BucketServerSideEncryptionConfiguration audit",
+        {"rules": {0: {"blockedEncryptionTypes": ["SSEC"]}}},
+        "EncryptionType[0]",
+        "none of its",
+    ),
+    (
+        "BucketOwnershipControls audit",
+        {"rule": {"objectOwnership": "Owner"}},
+        "ObjectOwnership",
+        "none of its",
+    ),
     ("LaunchTemplate system", {"instanceType": "m7i.xxlarge"}, "InstanceType", "none of its"),
     ("LaunchTemplate system", {"metadataOptions": {"httpTokens": "yes"}}, "HttpTokens", "none of its"),
     ("FlowLog", {"trafficType": "EVERYTHING"}, "TrafficType", "none of its"),
     ("VpcEndpoint s3", {"vpcEndpointType": "gateway"}, "VpcEndpointType", "none of its"),
     ("NodeGroup system", {"amiType": "BOTTLEROCKET"}, "amiType", "none of its"),
-    ("NodeGroup gpu-llama-3-3-70b", {"taints": {0: {"effect": "NoSchedule"}}}, "taints[0].effect", "none of its"),
-    ("Cluster", {"accessConfig": {"authenticationMode": "IAM"}}, "accessConfig.authenticationMode", "none of its"),
+    (
+        "NodeGroup gpu-llama-3-3-70b",
+        {"taints": {0: {"effect": "NoSchedule"}}},
+        "taints[0].effect",
+        "none of its",
+    ),
+    (
+        "Cluster",
+        {"accessConfig": {"authenticationMode": "IAM"}},
+        "accessConfig.authenticationMode",
+        "none of its",
+    ),
     ("Cluster", {"enabledClusterLogTypes": ["audits"]}, "types[0]", "none of its"),
     ("Repository audit", {"imageTagMutability": "FIXED"}, "imageTagMutability", "none of its"),
     ("ResolverFirewallRule block", {"blockResponse": "NOTHING"}, "BlockResponse", "none of its"),
@@ -106,7 +126,12 @@ MISTAKES: list[tuple[str, Mapping[str, Any], str, str]] = [
     ("LogGroup flows", {"name": "/llm flows?"}, "logGroupName", "doesn't match"),
     ("Vault", {"name": "backups of llm"}, "BackupVaultName", "doesn't match"),
     ("ResolverFirewallRuleGroup", {"name": "llm/paris"}, "Name", "doesn't match"),
-    ("RolePolicyAttachment nodes-AmazonEKSWorkerNodePolicy", {"role": "llm:nodes"}, "RoleName", "doesn't match"),
+    (
+        "RolePolicyAttachment nodes-AmazonEKSWorkerNodePolicy",
+        {"role": "llm:nodes"},
+        "RoleName",
+        "doesn't match",
+    ),
     ("Bucket audit", {"bucket": "LLM_audit"}, "Bucket", "doesn't match"),
     ("SecurityGroup nodes", {"description": "Nodes’ group"}, "Description", "doesn't match"),
     # lengths, sizes and ranges
@@ -122,7 +147,7 @@ MISTAKES: list[tuple[str, Mapping[str, Any], str, str]] = [
     # types
     ("Bucket audit", {"objectLockEnabled": "yes"}, "ObjectLockEnabledForBucket", "Invalid type"),
     ("NodeGroup system", {"scalingConfig": {"minSize": "2"}}, "minSize", "Invalid type"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Keys, buckets, roles and endpoint policies of a stack, made by the calls of calls.yaml and read back.
 
-Made at moto, which runs in this process and stands for AWS. It allows what AWS refuses, about Object Lock among
-other things: so nothing here shows that a lock holds, only that its configuration arrives as planned.
+Made at moto, which runs in this process and stands for AWS. It allows what AWS refuses, about Object Lock
+among other things: so nothing here shows that a lock holds, only that its configuration arrives as planned.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The kit's stacks on AWS, ground and serving at once, as a review plans them: each rendered once for all tests.
+"""The kit's stacks on AWS, ground and serving at once, as a review plans them, each rendered once.
 
 What AWS would answer comes from the stand-in's data, as in the engine, so that ids, names and ARNs are those
 that the rules see in a review.

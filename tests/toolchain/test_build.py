@@ -49,7 +49,9 @@ def test_peers_are_built_only_where_they_are_asked_for() -> None:
     assert {"conftest", "kube-score", "kyverno"} == PROGRAMS.keys() - set(build.ALL)
 
 
-@pytest.mark.parametrize("module", ["pulumi", "kubernetes", "etcd", "kwok", "conftest", "kube-score", "kyverno"])
+@pytest.mark.parametrize(
+    "module", ["pulumi", "kubernetes", "etcd", "kwok", "conftest", "kube-score", "kyverno"]
+)
 def test_the_least_go_suffices_for_every_module(module: str) -> None:
     text = (programs.HERE / module / "go.mod").read_text(encoding="utf-8")
     asked = re.search(r"^go (\d+)\.(\d+)", text, re.MULTILINE)

@@ -9,13 +9,14 @@ const { runSimulation } = createRequire(join(process.argv[2], 'package.json'))('
 const answers = []
 for (const simulation of JSON.parse(readFileSync(0, 'utf8'))) {
   const answer = await runSimulation(simulation, {})
-  if (answer.resultType === 'error') {
-    answers.push({ error: answer.errors })
+  if (answer.resultType !== 'single') {
+    answers.push({ error: answer.errors ?? 'a resource with a wildcard' })
     continue
   }
-  const { analysis, ignoredContextKeys } = answer.resultType === 'single' ? answer.result : answer.results[0]
+  const { analysis, ignoredContextKeys } = answer.result
   answers.push({
     result: answer.overallResult,
+    same: analysis.sameAccount,
     identity: analysis.identityAnalysis?.result,
     resource: analysis.resourceAnalysis?.result,
     guard: analysis.scpAnalysis?.result,
