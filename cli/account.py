@@ -1,7 +1,7 @@
 """The AWS account of a stack, as a person's own credentials reach it: for the verbs that ask AWS themselves.
 
-Credentials come from where AWS's own tools find them, and only while such a verb runs. Region and account never
-do: those are the settings', and neither a variable nor a profile leads elsewhere.
+Credentials come from where AWS's own tools find them, and only while such a verb runs. Region and account
+never do: those are the settings', and neither a variable nor a profile leads elsewhere.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Where a stack's state lives before there is any stack: a bucket, its key, and the key of the stack's secrets.
+"""Where a stack's state lives before there is a stack: a bucket with its key, and the key of its secrets.
 
 What is there already is read, never changed: only what this stack's tag is on is completed, where a run was
 interrupted. What differs is for a person to decide.
@@ -93,12 +93,18 @@ def home_of(stack: str, settings: "Settings", given: "Aws") -> Home:
         raise BadInput(
             f"{stack}: state.secretsProvider is no key of KMS, so there is none to make: name one ({alias})."
         )
+    for part, url in (("backend", bucket), ("secretsProvider", key)):
+        if "endpoint" in parse_qs(url.query):
+            raise BadInput(
+                f"{stack}: state.{part} names an endpoint of its own, and buckets and keys are made at AWS's: "
+                "leave `endpoint` out, or make them where it leads."
+            )
     named = f"{key.netloc}{key.path}".lstrip("/")
     found = _KEY_ARN.fullmatch(named)
     if found and (found[1], found[2]) != (_region(key.query), given.account):
         raise BadInput(
-            f"{stack}: state.secretsProvider names a key of account {found[2]} in {found[1]}, and the settings "
-            f"say account {given.account} and region {_region(key.query)}: correct one of them."
+            f"{stack}: state.secretsProvider names a key of account {found[2]} in {found[1]}, and the "
+            f"settings say account {given.account} and region {_region(key.query)}: correct one of them."
         )
     name = found[3].removeprefix("key/") if found else named
     return Home(
@@ -112,9 +118,10 @@ def home_of(stack: str, settings: "Settings", given: "Aws") -> Home:
 
 def expected(home: Home) -> list[Found]:
     """What is made where nothing is there."""
+    secrets = "would be made" if home.secrets.name.startswith("alias/") else "would be read"
     return [
         Found("key of the bucket", home.bucket_key.name, home.bucket_key.region, "would be made"),
-        Found("key of the secrets", home.secrets.name, home.secrets.region, "would be made"),
+        Found("key of the secrets", home.secrets.name, home.secrets.region, secrets),
         Found("bucket of the state", home.bucket.name, home.bucket.region, "would be made"),
     ]
 
@@ -252,7 +259,8 @@ class _Key(_Part):
 
     def _read_rotation(self) -> Any:
         said = self._kms.get_key_rotation_status(KeyId=self.arn)
-        return said.get("RotationPeriodInDays") if said["KeyRotationEnabled"] else None
+        # a year where AWS names no period
+        return said.get("RotationPeriodInDays", _ROTATION) if said["KeyRotationEnabled"] else None
 
 
 class _Bucket(_Part):

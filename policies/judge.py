@@ -50,11 +50,11 @@ def judge_resource(
     item: Resource, plan: Plan, zone: Zone, rules: tuple[Rule, ...]
 ) -> Iterator[tuple[Finding, bool]]:
     """The findings of the rules that look at one resource; the flag says that it was only masked here."""
-    found = [
-        result
-        for rule in selected(rules, item.type, *item.kinds)
-        for result in _apply(rule, Subject(plan, item), zone)
-    ]
+    subject = Subject(plan, item)
+    found = []
+    for rule in selected(rules, item.type, *item.kinds):
+        found += _apply(rule, subject, zone)
+        subject.touched.clear()  # each rule answers for what it touches
     told = {(finding.path, finding.seen) for finding, _ in found if finding.rule != ANY_VALUE}
     for finding, masked in found:
         if finding.rule != ANY_VALUE or (finding.path, finding.seen) not in told:
@@ -74,28 +74,19 @@ def selected(rules: tuple[Rule, ...], *names: str) -> tuple[Rule, ...]:
     return tuple(rule for rule in rules if rule.scope == "resource" and rule.selects(*names))
 
 
-def _apply(rule: Rule, subject: Subject, zone: Zone) -> Iterator[tuple[Finding, bool]]:
+def _apply(rule: Rule, subject: Subject, zone: Zone) -> list[tuple[Finding, bool]]:
+    found = []
     try:
         for hit in rule.judge(subject, zone):
-            yield _finding(rule, subject, hit), False
+            found.append((_finding(rule, subject, hit), False))
     except Exception as error:  # whatever a rule trips over, the plan is refused and the other rules go on
-        yield (
-            _finding(
-                rule,
-                subject,
-                Hit(
-                    "",
-                    type(error).__name__,
-                    f"the rule {rule.id} failed on this resource, so it cannot be judged",
-                    Verdict.UNDECIDED,
-                    fix="Report this as a fault of the kit, with the object's shape.",
-                ),
-                faulty=True,
-            ),
-            False,
-        )
+        why = f"the rule {rule.id} failed on this resource, so it cannot be judged"
+        fix = "Report this as a fault of the kit, with the object's shape."
+        hit = Hit("", type(error).__name__, why, Verdict.UNDECIDED, fix=fix)
+        found.append((_finding(rule, subject, hit, faulty=True), False))
     for touch in subject.touched.values():
-        yield _finding(rule, subject, _untold(touch)), touch.reason == "masked"
+        found.append((_finding(rule, subject, _untold(touch)), touch.reason == "masked"))
+    return found
 
 
 _UNTOLD: Mapping[str, tuple[str, str]] = {

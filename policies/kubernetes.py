@@ -71,8 +71,12 @@ class Pod:
                 yield Container(node, group, self)
 
 
-def pods(subject: Subject) -> Iterator[Pod]:
+def pods(subject: Subject) -> tuple[Pod, ...]:
     """The pods that an object holds or makes; none where its kind makes none."""
+    return subject.once("pods", lambda: tuple(_pods(subject)))
+
+
+def _pods(subject: Subject) -> Iterator[Pod]:
     assert subject.resource is not None
     for path in TEMPLATES.get(subject.resource.kind or "", ()):
         node = subject.inputs
@@ -85,10 +89,11 @@ def pods(subject: Subject) -> Iterator[Pod]:
         yield Pod(Node(held.value, held.path, subject.touched), held.flat, held.groups)
 
 
-def containers(subject: Subject) -> Iterator[Container]:
+def containers(subject: Subject) -> tuple[Container, ...]:
     """All containers of all pods of an object."""
-    for pod in pods(subject):
-        yield from pod.containers()
+    return subject.once(
+        "containers", lambda: tuple(one for pod in pods(subject) for one in pod.containers())
+    )
 
 
 def may(subject: Subject, pod: Pod, power: Power, zone: Zone) -> bool:

@@ -9,14 +9,16 @@ Nothing here does I/O or knows the engine.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal, TypeVar, cast
 
 from facts.zones import Zone
 from policies.model import Node, Plan, Resource, Touch, Verdict
+
+T = TypeVar("T")
 
 #: "every": the rule is in each selection, because without it the others prove nothing.
 Pack = Literal["every", "residency", "egress", "protection"]
@@ -43,8 +45,9 @@ class Subject:
     plan: Plan
     resource: Resource | None = None
     touched: dict[str, Touch] = field(default_factory=dict)
+    _made: dict[Hashable, tuple[Any, dict[str, Touch]]] = field(default_factory=dict, repr=False)
 
-    @property
+    @cached_property
     def inputs(self) -> Node:
         """The root of the resource's inputs."""
         assert self.resource is not None, "a rule about the whole plan has no inputs of its own"
@@ -52,6 +55,21 @@ class Subject:
 
     def __getitem__(self, key: str) -> Node:
         return self.inputs[key]
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, made once for all rules that look at the resource. What it could not read is
+        remembered for each of them."""
+        found = self._made.get(key)
+        if found is None:
+            before = dict(self.touched)
+            self.touched.clear()
+            made = make()
+            found = self._made[key] = made, dict(self.touched)
+            self.touched.clear()
+            self.touched.update(before)
+        for path, touch in found[1].items():
+            self.touched.setdefault(path, touch)
+        return cast(T, found[0])
 
     def refuse(
         self,

@@ -18,7 +18,7 @@ from components.aws.network import Network
 from components.aws.place import Place
 from components.aws.policy import document
 from components.aws.use import Use
-from facts import aws_owned
+from facts import aws, aws_owned
 
 #: The endpoints of a private EKS cluster with the kit's add-ons, and the prefix of the actions of each
 #: (docs.aws.amazon.com/eks/latest/userguide/private-clusters.html).
@@ -90,10 +90,10 @@ class Endpoints(ComponentResource):
     ) -> None:
         """`sessions`: with those of Session Manager."""
         super().__init__("sovereign:aws:Endpoints", name, None, opts)
-        services = _services(place, sessions)
-        self.names = tuple(dict.fromkeys(one for key in ("s3", *services) for one in place.facts.names(key)))
+        wanted = services(place.facts, sessions=sessions)
+        self.names = tuple(dict.fromkeys(one for key in ("s3", *wanted) for one in place.facts.names(key)))
         if use is None:
-            prefix_list = self._create(name, place, network, services)
+            prefix_list = self._create(name, place, network, wanted)
         else:
             self.s3, self.group = Output.from_input(use.s3.id), Output.from_input(use.group)
             prefix_list = Output.from_input(use.prefix_list)
@@ -215,6 +215,8 @@ def _own(place: Place, actions: str, *, resource: bool = True) -> dict[str, Any]
     }
 
 
-def _services(place: Place, sessions: bool) -> dict[str, str]:
+def services(region: aws.Region, *, sessions: bool = False) -> dict[str, str]:
+    """The services that nodes call by interface endpoints, and the prefix of the actions of each; `sessions`:
+    with those of Session Manager."""
     wanted = {**_SERVICES, **(_SESSIONS if sessions else {})}
-    return {service: prefix for service, prefix in sorted(wanted.items()) if place.has(prefix)}
+    return {service: prefix for service, prefix in sorted(wanted.items()) if region.partition.has(prefix)}

@@ -26,6 +26,8 @@ MAX_TEXT = 1 << 21
 
 _FLAG = re.compile(r"(--?[A-Za-z][\w.-]*)(?:=(.*))?", re.DOTALL)
 _BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4}){5,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+#: so many characters it has at least
+_SHORTEST = 20
 _WRAPPED = re.compile(r"[A-Za-z0-9+/]+\r?\n[A-Za-z0-9+/\s]+={0,2}\s*")
 _GZIP = b"\x1f\x8b"
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
@@ -37,19 +39,8 @@ _LABELS = ("name", "key", "Name", "Key")
 
 #: Keys that tell how others of the same mapping are to be read.
 _TELLING = frozenset(
-    (
-        *_LABELS,
-        "Effect",
-        "action",
-        "blackhole",
-        "code",
-        "effect",
-        "operator",
-        "resourceType",
-        "ruleAction",
-        "value",
-    )
-)
+    ("Effect", "action", "blackhole", "code", "effect", "operator", "resourceType", "ruleAction", "value")
+).union(_LABELS)
 
 #: Keys of a Kubernetes object that the API server or kubectl keeps for itself.
 _BOOKKEEPING = frozenset({"managedFields", "kubectl.kubernetes.io/last-applied-configuration"})
@@ -98,6 +89,8 @@ class _Reader:
     ) -> None:
         if depth > MAX_DEPTH:
             raise TooMuch
+        if value is None:
+            return
         if isinstance(value, str):
             self._text(value, path, keys, depth, embedded, secret or isinstance(value, Sealed))
         elif isinstance(value, dict):  # before what is seldom there: values are read a thousand times a plan
@@ -105,10 +98,10 @@ class _Reader:
         elif isinstance(value, list):
             self._sequence(value, path, keys, depth, embedded, secret)
         elif isinstance(value, Marker):
-            self._add(Leaf(path, keys, value, secret), 0)
+            self._add(Leaf(path, keys, value, secret))
         elif isinstance(value, int):
             if not isinstance(value, bool) and 1 << 24 <= value < 1 << 128:  # a number can spell an address
-                self._add(Leaf(path, keys, str(value), secret), 40)
+                self._add(Leaf(path, keys, str(value), secret))
         elif isinstance(value, bytes):  # `!!binary` of YAML
             self.walk(_read(value), path, keys, depth + 1, embedded, secret)
         elif isinstance(value, Mapping):
@@ -116,9 +109,9 @@ class _Reader:
         elif isinstance(value, Sequence):
             self._sequence(value, path, keys, depth, embedded, secret)
 
-    def _add(self, leaf: Leaf, size: int) -> None:
+    def _add(self, leaf: Leaf) -> None:
         self.found.append(leaf)
-        self._size += size
+        self._size += len(leaf.value) if isinstance(leaf.value, str) else 0
         if len(self.found) > MAX_LEAVES or self._size > MAX_TEXT:
             raise TooMuch
 
@@ -147,11 +140,9 @@ class _Reader:
             at = f"{path}.{inner}" if path else inner
             if inner in _BOOKKEEPING or inner in names or (denied and "cidr" in inner.lower()):
                 continue
-            if inner == "auths" and isinstance(
-                item, Mapping
-            ):  # credentials by registry, as Docker keeps them
+            if inner == "auths" and isinstance(item, Mapping):  # credentials by registry, as Docker has it
                 for host in item:
-                    self._add(Leaf(f"{at}.{host}", (*keys, "registry"), str(host), secret), len(str(host)))
+                    self._add(Leaf(f"{at}.{host}", (*keys, "registry"), str(host), secret))
             if label is not None and inner.lower() in ("value", "values"):
                 self.walk(item, at, (*keys, label), depth + 1, embedded, secret)
             elif secret and not path and inner == "data" and isinstance(item, Mapping):
@@ -192,7 +183,7 @@ class _Reader:
                 self.walk(decoded, path, keys, depth + 1, embedded + 1, secret)
                 text = ""
         if text:
-            self._add(Leaf(path, keys, text, secret), len(text))
+            self._add(Leaf(path, keys, text, secret))
 
     def _decoded(self, value: Any, path: str, keys: tuple[str, ...], depth: int) -> None:
         if not isinstance(value, str):
@@ -208,7 +199,9 @@ class _Reader:
 
 def _may_hold_more(text: str) -> bool:
     """Whether a text may be anything but a plain one of a line: most are no more."""
-    return "\n" in text or text.lstrip()[:1] in ("{", "[") or bool(_BASE64.fullmatch(text))
+    if "\n" in text or text.lstrip()[:1] in ("{", "["):
+        return len(text) > 2
+    return len(text) >= _SHORTEST and bool(_BASE64.fullmatch(text))
 
 
 def _denies(value: Mapping[Any, Any]) -> bool:

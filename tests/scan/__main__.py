@@ -1,4 +1,5 @@
-"""`make scan`: the rendered stacks looked at by scanners that others made, checkov and kube-score.
+"""`make scan`: the rendered stacks looked at by scanners that others made, checkov and kube-score; those on AWS
+as checkov reads Terraform's plans.
 
 What they find has to be put right, or named in reasons.yaml with the reason why it stays. kube-linter and
 kubescape would do as well as kube-score; no registry that a fresh machine reaches serves them as modules.
@@ -10,13 +11,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from facts.site import ROOT
+from policies import second_opinion
+from policies.model import MASKED, Plan, Sealed
+from tests.aws.whole import whole
+from tests.support.aws_stacks import FOLDER, PARIS, STACKS, rendered
 from toolchain import build, checkov
 from toolchain.commands import reporter
 from toolchain.errors import ToolchainError
@@ -53,7 +58,7 @@ class Report:
 def main() -> int:
     files = sorted(GOLDEN.glob("*.yaml"))
     try:
-        reports = [*by_checkov(files), *by_kube_score(files)]
+        reports = [*by_checkov(files), *by_kube_score(files), *aws_by_checkov()]
     except ToolchainError as error:
         print(error, file=sys.stderr)
         return 3
@@ -93,6 +98,43 @@ def by_checkov(files: Sequence[Path]) -> Iterator[Report]:
         passed = 0 if summary["parsing_errors"] else int(summary["passed"])
         found = [Found(one["check_id"], one["resource"], one["check_name"]) for one in failed]
         yield Report("checkov", file, passed, found)
+
+
+def aws_by_checkov() -> Iterator[Report]:
+    """The stacks on AWS, ground and serving at once; that of Paris where it makes everything itself. Raises
+    ToolchainError."""
+    stacks = [whole() if stack == PARIS else rendered(stack) for stack in STACKS]
+    shown = [second_opinion.render(_without_secrets(stack.plan)) for stack in stacks]
+    left_out = tuple(second_opinion.checks()["left_out"])
+    with tempfile.TemporaryDirectory(prefix="sovereign-scan-") as name:
+        tasks = []
+        for framework, files in (each for one in shown for each in one.files.items()):
+            folder = Path(tempfile.mkdtemp(dir=name))
+            for file, text in files.items():
+                (folder / file).write_text(text, encoding="utf-8")
+            tasks.append(checkov.Task(folder, framework, left_out))
+        reports = iter(checkov.scan(checkov.ensure(reporter()), tasks))
+    for stack, one in zip(stacks, shown, strict=True):
+        answers = [(framework, next(reports)) for framework in one.files]
+        opinion = second_opinion.merge([(one, answers)])
+        failed = any("error" in report for _, report in answers)
+        found = [Found(remark.id, remark.urn.rpartition("::")[2], remark.title) for remark in opinion.remarks]
+        file = FOLDER / f"Pulumi.{stack.name}.yaml"
+        yield Report("checkov-aws", file, 0 if failed else opinion.coverage.judged, found)
+
+
+def _without_secrets(plan: Plan) -> Plan:
+    """As anyone else sees it: what is secret is no scanner's business."""
+    seen = [replace(one, inputs=_masked(one.inputs)) for one in plan.objects]
+    return Plan.of(seen, plan.stack, at=plan.at)
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _masked(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    return MASKED if isinstance(value, Sealed) else value
 
 
 def by_kube_score(files: Sequence[Path]) -> Iterator[Report]:
