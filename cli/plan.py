@@ -120,9 +120,10 @@ def _release(
     release.withdraw(stack)
     prepared = prepare.prepare(stack, report)
     sized = _sized(stack, prepared.settings, report)
+    began = release.Bound(prepared).digests()
     said = _previewed(prepared, report, "planning a release of {}", save=release.plan_of(stack))
     if said["verdict"] == "pass":
-        said |= {"release": release.record(prepared, said, approver, key, valid)}
+        said |= {"release": release.record(prepared, began, said, approver, key, valid)}
     else:
         release.withdraw(stack)
     return {**said, "kind": "release", "sizing": sized}

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from cli import drive, prepare
-from cli.errors import BadInput, Refused
+from cli.errors import BadInput, OperationFailed, Refused
 from cli.prepare import Prepared
 from cli.workspace import Stack
 from facts.site import ROOT
@@ -88,16 +88,25 @@ def check_approver(name: str, key: Path | None, zone: "Zone") -> None:
 
 def record(
     prepared: Prepared,
+    began: Mapping[str, str],
     verdict: Mapping[str, Any],
     approver: str,
     key: Path | None,
     valid: timedelta,
     now: datetime | None = None,
 ) -> dict[str, Any]:
-    """Writes down, and gives, what was just planned and passed. Raises BadInput for a key that can't sign."""
+    """Writes down, and gives, what was just planned and passed. `began`: the digests from before it was.
+
+    Raises OperationFailed where something has changed since, BadInput for a key that can't sign.
+    """
     made = now or datetime.now(UTC)
     plan_of(prepared.stack).chmod(0o600)
     bound = Bound(prepared)
+    if moved := [BOUND[name] for name, digest in bound.digests().items() if began.get(name) != digest]:
+        raise OperationFailed(
+            f"{prepared.stack.name}: there is no release, because since planning began {'; '.join(moved)}. "
+            "Plan it again while nobody works on it."
+        )
     said = {
         "schema": SCHEMA,
         "stack": prepared.stack.name,
@@ -107,7 +116,7 @@ def record(
         "expires": (made + valid).isoformat(timespec="seconds"),
         "verdict": {"digest": verdict["digest"], "resources": verdict["resources"]},
         "plugins": list(bound.plugins),
-        "bound": bound.digests(),
+        "bound": {**began, "plan": bound.plan},
     }
     if key is not None:
         said["signature"] = base64.b64encode(_private(key).sign(_signed_bytes(said))).decode()
@@ -137,7 +146,7 @@ def _problems(said: Mapping[str, Any], prepared: Prepared, now: datetime) -> Ite
     if zone.signers and not _is_signed(said, zone):
         yield f"{said.get('approver')} is no signer of zone {zone.name}, or has not signed it as it is"
     known = then if isinstance(then, Mapping) else {}
-    for name, digest in bound.digests().items():
+    for name, digest in {**bound.digests(), "plan": bound.plan}.items():
         if known.get(name) != digest:
             yield BOUND[name] + (_others(said.get("plugins"), bound.plugins) if name == "plugins" else "")
 
@@ -156,7 +165,8 @@ class Bound:
         self._prepared = prepared
 
     def digests(self) -> dict[str, str]:
-        """Each part of it as a digest, but for the serial of the state. Raises EngineError."""
+        """Each part of it as a digest, but for the serial of the state; the saved plan is apart. Raises
+        EngineError."""
         stack, site = self._prepared.stack, self._prepared.stack.site
         deployment = dict(drive.state(self._prepared).get("deployment") or {})
         manifest = deployment.pop("manifest", None) or {}
@@ -171,8 +181,12 @@ class Bound:
             # backends that count no changes write the time of the last one into the state
             "serial": str(manifest.get("time")),
             "state": _of_text(json.dumps(deployment, sort_keys=True)),
-            "plan": _of_files(_named(plan_of(stack))),
         }
+
+    @property
+    def plan(self) -> str:
+        """The digest of the plan that the engine saved."""
+        return _of_files(_named(plan_of(self._prepared.stack)))
 
     @cached_property
     def plugins(self) -> tuple[Mapping[str, str], ...]:

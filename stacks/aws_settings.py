@@ -11,7 +11,7 @@ from stacks.part import Count, Network, Part, Text, form
 #: components/aws/keys.py has one for each use
 KeyUse = Literal["audit", "backup", "cluster", "logs", "registry", "volumes", "weights"]
 
-Role = Annotated[str, form(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+", "a role is named by its ARN")]
+Role = Annotated[str, form(r"arn:[a-z-]+:iam::\d{12}:role/\S+", "a role is named by its ARN")]
 
 
 class Used(Part):
@@ -54,8 +54,8 @@ class UsedCluster(Part):
 
     cluster: Used
     endpoint: Text
-    #: base64 of PEM
-    authority: Text
+    #: its certificates, base64 of PEM as AWS tells them
+    authority: Annotated[str, form(r"[A-Za-z0-9+/]{16,16384}={0,2}", "it is PEM in base64, on one line")]
     #: the role of its nodes, which pull images
     nodes: Role
 

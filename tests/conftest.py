@@ -14,9 +14,7 @@ def pytest_configure() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--golden", action="store_true", help="write the reviewed files of tests/stacks/golden anew"
-    )
+    parser.addoption("--golden", action="store_true", help="write the reviewed files of tests/*/golden anew")
 
 
 @pytest.fixture(scope="session")

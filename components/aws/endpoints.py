@@ -123,7 +123,7 @@ class Endpoints(ComponentResource):
             opts=place.within(self),
         )
 
-    def _create(self, name: str, place: Place, network: Network, services: Mapping[str, str]) -> Output[str]:
+    def _create(self, name: str, place: Place, network: Network, wanted: Mapping[str, str]) -> Output[str]:
         group = SecurityGroup(
             name,
             description="Endpoints of AWS services: they answer, and open no connection",
@@ -154,7 +154,7 @@ class Endpoints(ComponentResource):
             opts=place.within(self),
         )
         self.s3 = gateway.id
-        for service, prefix in services.items():
+        for service, prefix in wanted.items():
             VpcEndpoint(
                 f"{name}-{service}",
                 vpc_id=network.vpc_id,

@@ -106,11 +106,8 @@ def problems(call: Call) -> list[str]:
 
 
 class _Mapping:
-    """One call's row: properties go by name, whatever the case, unless the row says another member.
-
-    `members` may also hold constants (`=VPC`) and answers of AWS (`.id`). A list of members means the first
-    whose place is there. `into`: the member that takes what isn't one of the call's own.
-    """
+    """One call's row: properties go by name, whatever the case, unless `takes` says another member. What the
+    keys of a row mean is told in calls.yaml."""
 
     def __init__(self, row: Mapping[str, Any], answers: Mapping[str, Any]) -> None:
         self._renamed: Mapping[str, Any] = row.get("takes", {})
@@ -118,6 +115,7 @@ class _Mapping:
         self._into: str = row.get("into", "")
         self._only: bool = row.get("only", False)
         self._answers = answers
+        #: paths of the properties that the call takes
         self.taken: set[str] = set()
 
     def fit(self, inputs: Mapping[str, Any], shape: Shape | None) -> dict[str, Any]:

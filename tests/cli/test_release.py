@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from cli import release
-from cli.errors import BadInput, Refused
+from cli.errors import BadInput, OperationFailed, Refused
 from cli.prepare import Prepared
 from cli.workspace import Stack
 from facts import zones
@@ -85,7 +85,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def recorded(run: Run, **changes: Any) -> dict[str, Any]:
     given = {"approver": "Jean Petit", "key": None, "valid": DAY, "now": NOW, **changes}
-    return release.record(run.prepared, VERDICT, **given)
+    began = release.Bound(run.prepared).digests()
+    return release.record(run.prepared, began, VERDICT, **given)
 
 
 def test_an_unchanged_run_is_the_one_that_was_released(run: Run) -> None:
@@ -103,6 +104,14 @@ def test_an_unchanged_run_is_the_one_that_was_released(run: Run) -> None:
     assert [(one["name"], one["version"]) for one in made["plugins"]] == [("kubernetes", "4.34.2")]
     plan = release.plan_of(run.prepared.stack)
     assert plan.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_changes_while_it_is_planned_leaves_no_release(run: Run) -> None:
+    began = release.Bound(run.prepared).digests()
+    run.write("components/part.py", "another")
+    with pytest.raises(OperationFailed, match="since planning began the program is another one"):
+        release.record(run.prepared, began, VERDICT, "Jean Petit", None, DAY, NOW)
+    assert not release.file_of(run.prepared.stack).exists()
 
 
 def written(name: str) -> Callable[[Run], None]:

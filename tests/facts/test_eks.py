@@ -15,7 +15,7 @@ def test_the_newest_unless_one_is_named() -> None:
 
 
 def test_a_version_that_the_kit_does_not_build() -> None:
-    with pytest.raises(CatalogueError, match="version of Kubernetes on EKS '1.19'"):
+    with pytest.raises(CatalogueError, match=r"version of Kubernetes on EKS '1\.19'"):
         eks.release("1.19")
 
 

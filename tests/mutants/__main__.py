@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def _tried(file: Path, folder: Path, function: str | None) -> list[Result]:
     _say(f"{_shown(file)}: judging the examples")
     tried = trial(file, folder)
     for line in tried.left_out:
-        _say(f"left out: {line}")
+        _say_once(f"left out: {line}")
     made = [one for one in mutants(file) if function in (None, one.function, one.rule)]
     results = list(_progress(file, _each(file, tried, made), len(made)))
     alive = sum(result.alive for result in results)
@@ -191,6 +192,11 @@ def _shown(file: Path) -> str:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
+
+
+@cache
+def _say_once(text: str) -> None:
+    _say(text)
 
 
 if __name__ == "__main__":

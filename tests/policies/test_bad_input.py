@@ -127,6 +127,15 @@ def test_no_rule_fails_on_an_example_or_a_malformed_one(route: str) -> None:
             _assert_no_rule_failed(judge(changed, example.zone, _rules()))
 
 
+#: honest plans in which an unknown value is no way out: a network that is denied whatever it is, and a reference
+#: that the one resource it is computed from decides
+DECIDED = {
+    ("A07/clean-denied", "cidrBlock"),
+    ("A11/clean-transit", "destinationCidrBlock"),
+    ("P22/clean-reference-by-arn", "keyArn"),
+}
+
+
 @pytest.mark.parametrize("route", ROUTES)
 def test_what_is_not_known_never_passes(route: str) -> None:
     """An honest plan is refused with any of its values unknown; masked, it's told that it wasn't seen."""
@@ -135,6 +144,8 @@ def test_what_is_not_known_never_passes(route: str) -> None:
             resource = example.plan.resources[number]
             if resource.type.endswith("List") and path[0] != "items":
                 continue  # its items say what they are themselves
+            if (example.name, path[0]) in DECIDED:
+                continue
             unknown = judge(_changed(example, number, path, UNKNOWN), example.zone, _rules())
             assert unknown.findings, f"{example.name} {resource.name} {path}"
             masked = judge(_changed(example, number, path, MASKED), example.zone, _rules())

@@ -116,11 +116,14 @@ def aws_by_checkov() -> Iterator[Report]:
         reports = iter(checkov.scan(checkov.ensure(reporter()), tasks))
     for stack, one in zip(stacks, shown, strict=True):
         answers = [(framework, next(reports)) for framework in one.files]
-        opinion = second_opinion.merge([(one, answers)])
-        failed = any("error" in report for _, report in answers)
-        found = [Found(remark.id, remark.urn.rpartition("::")[2], remark.title) for remark in opinion.remarks]
-        file = FOLDER / f"Pulumi.{stack.name}.yaml"
-        yield Report("checkov-aws", file, 0 if failed else opinion.coverage.judged, found)
+        results = [report.get("results", {}) for _, report in answers]
+        passed = [len(result.get("passed_checks", ())) for result in results]
+        found = [
+            Found(remark.id, remark.urn.rpartition("::")[2], remark.title)
+            for remark in second_opinion.merge([(one, answers)]).remarks
+        ]
+        settings = FOLDER / f"Pulumi.{stack.name}.yaml"
+        yield Report("checkov-aws", settings, sum(passed) if all(passed) else 0, found)
 
 
 def _without_secrets(plan: Plan) -> Plan:

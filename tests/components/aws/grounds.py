@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,7 @@ from components.aws.keys import KeyPeople
 from components.aws.nodes import Machines, Reservation
 from components.aws.place import Place
 from components.aws.storage import BUCKETS, DISKS, volume_of
-from components.aws.use import CREATE
+from components.aws.use import CREATE, Use
 from components.ground import AuditSink, Ground, Images, Weights
 from facts.gpus import gpu
 from facts.zones import Zone
@@ -48,6 +49,12 @@ def zone(region: str = "eu-west-3", **changes: Any) -> Zone:
 
 def role(place: Place, name: str) -> str:
     return place.arn("iam", f"role/{name}")
+
+
+def used(id: str) -> Use:
+    """A part of the landing zone's."""
+    days = {"since": date(2026, 1, 1), "until": date(2027, 12, 31)}
+    return Use(id=id, what="The landing zone keeps it", owner="landing@hospital.example", **days)
 
 
 def parts(place: Place) -> Parts:

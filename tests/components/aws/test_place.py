@@ -100,7 +100,8 @@ def test_somebody_answers_for_what_is_used(change: dict[str, object], said: str)
 
 @pytest.mark.parametrize("folder", ["components", "stacks"])
 def test_no_partition_is_written_down(folder: str) -> None:
-    files = [file for ending in ("py", "yaml") for file in Path(ROOT, folder).rglob(f"*.{ending}")]
+    # settings and zones are a site's data: they name its roles, keys and registry as they are
+    files = list(Path(ROOT, folder).rglob("*.py"))
     found = [
         f"{file}: {text}"
         for file in files
