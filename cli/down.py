@@ -99,7 +99,6 @@ def _remove_traces(stack: Stack) -> None:
     stacks = stack.folder.parent
     if not any(stacks.iterdir()):
         stacks.rmdir()
-        for home in (workspace.engine_home(stack.site), workspace.review_home(stack.site)):
-            shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(workspace.engine_home(stack.site), ignore_errors=True)
         with suppress(OSError):  # others' things lie there
             stacks.parent.rmdir()

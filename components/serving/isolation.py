@@ -111,18 +111,17 @@ class Isolation(ComponentResource):
 
     def _place(
         self,
-        namespace: Namespace | None,
+        namespace: Namespace,
         name: str,
         app: str,
         provider: Provider,
         ingress: list[NetworkPolicyIngressRuleArgs],
         egress: list[NetworkPolicyEgressRuleArgs],
     ) -> Place:
-        after = () if namespace is None else (namespace,)
-        options = ResourceOptions(parent=self, provider=provider, depends_on=after)
+        options = ResourceOptions(parent=self, provider=provider, depends_on=[namespace])
         deny = _policy(name, "default-deny", {}, None, None, options)
         allow = _policy(name, app, {"app": app}, ingress, egress, options)
-        return Place(name, provider, (*after, deny, allow))
+        return Place(name, provider, (namespace, deny, allow))
 
 
 def _policy(

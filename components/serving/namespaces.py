@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pulumi import ComponentResource, ResourceOptions
 from pulumi_kubernetes.core.v1 import Namespace
-from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components.ground import Ground
 
@@ -23,13 +23,12 @@ class NamespaceNames:
 
 
 class Namespaces(ComponentResource):
-    """One namespace for the gateway, one for the model, one for the audit records; on a shared cluster its
-    owner has made them."""
+    """One namespace for the gateway, one for the model, one for the audit records."""
 
     names: NamespaceNames
-    gateway: Namespace | None
-    serving: Namespace | None
-    audit: Namespace | None
+    gateway: Namespace
+    serving: Namespace
+    audit: Namespace
 
     def __init__(
         self, name: str, names: NamespaceNames, ground: Ground, opts: ResourceOptions | None = None
@@ -41,24 +40,17 @@ class Namespaces(ComponentResource):
         self.audit = self._namespace(names.audit, ground)
         self.register_outputs({})
 
-    def _namespace(self, name: str, ground: Ground) -> Namespace | None:
-        if ground.shared:
-            return None
+    def _namespace(self, name: str, ground: Ground) -> Namespace:
+        modes = ("enforce", "audit", "warn")
         return Namespace(
             name,
-            metadata=metadata(name),
+            metadata=ObjectMetaArgs(
+                name=name,
+                labels={
+                    "app.kubernetes.io/part-of": "sovereign",
+                    **{f"pod-security.kubernetes.io/{mode}": "restricted" for mode in modes},
+                    **{f"pod-security.kubernetes.io/{mode}-version": _POD_SECURITY for mode in modes},
+                },
+            ),
             opts=ResourceOptions(parent=self, provider=ground.provider, depends_on=list(ground.made)),
         )
-
-
-def metadata(name: str) -> ObjectMetaArgsDict:
-    """What a namespace of the service is called and labelled."""
-    modes = ("enforce", "audit", "warn")
-    return {
-        "name": name,
-        "labels": {
-            "app.kubernetes.io/part-of": "sovereign",
-            **{f"pod-security.kubernetes.io/{mode}": "restricted" for mode in modes},
-            **{f"pod-security.kubernetes.io/{mode}-version": _POD_SECURITY for mode in modes},
-        },
-    }

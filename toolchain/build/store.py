@@ -2,7 +2,6 @@
 
 import fcntl
 import hashlib
-import inspect
 import os
 import platform
 import shutil
@@ -88,8 +87,6 @@ def key(program: Program) -> str:
         digest.update(f"{extra.module}/{extra.source}:{extra.target}\0".encode())
         if not extra.module:
             digest.update(checkout_file(extra.source).read_bytes() + b"\0")
-        if extra.made:
-            digest.update(Path(inspect.getfile(extra.made)).read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 
