@@ -11,7 +11,7 @@ SOURCES := facts policies components stacks services toolchain cli tests
 unexport $(filter KUBECONFIG KUBE_% KUBERNETES_% AWS_% AZURE_% ARM_% GOOGLE_% GCLOUD_% CLOUDSDK_% PULUMI_% VAULT_%, $(.VARIABLES))
 unexport PYTHONPATH PYTHONHOME
 
-.PHONY: help up plan down test scan check format bench lock clean-cache set-up lint python
+.PHONY: help up plan down test scan access score check format mutants bench lock clean-cache set-up lint python
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -33,8 +33,14 @@ test: lint scan ## formatting, types, a scan of the rendered objects and all tes
 scan: set-up ## the rendered stacks, scanned by checkov in an environment of its own
 	@$(BIN)/python -m tests.scan
 
+access: set-up ## who may do what on AWS, by an evaluator of IAM from npm (needs node); writes docs/aws-access.md
+	@$(BIN)/python -m tests.aws
+
+score: set-up ## every leaking and clean example: what the kit, checkov and other tools say of it
+	@$(BIN)/python -m tests.score
+
 check: lint ## formatting, types and the fast tests only
-	$(BIN)/python -m pytest -m "not cluster and not engine"
+	$(BIN)/python -m pytest -m "not cluster and not engine and not checkov"
 
 lint: set-up
 	$(BIN)/ruff check $(SOURCES)
@@ -45,6 +51,9 @@ format: set-up ## put the code into form
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
+mutants: set-up ## break the rules in one place at a time: does an example notice?
+	@$(BIN)/python -m tests.mutants
+
 bench: set-up ## measure what the kit costs, as ratios
 	@$(BIN)/python -m tests.bench
 
@@ -53,7 +62,7 @@ lock: set-up ## pin the newest versions that pyproject.toml allows
 	PATH="$$PATH:$(CURDIR)/build/uv/bin" uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-header --upgrade --group test pyproject.toml -o requirements.txt
 	echo checkov | PATH="$$PATH:$(CURDIR)/build/uv/bin" uv pip compile --quiet --python-version 3.11 --generate-hashes \
-		--no-header --no-annotate --upgrade - -o tests/scan/requirements.txt
+		--no-header --no-annotate --upgrade - -o toolchain/checkov/requirements.txt
 
 clean-cache: python ## remove the built programs, which all checkouts share
 	@"$(PYTHON)" -m toolchain.build --remove

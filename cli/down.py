@@ -99,6 +99,7 @@ def _remove_traces(stack: Stack) -> None:
     stacks = stack.folder.parent
     if not any(stacks.iterdir()):
         stacks.rmdir()
-        shutil.rmtree(workspace.engine_home(stack.site), ignore_errors=True)
+        for home in (workspace.engine_home(stack.site), workspace.review_home(stack.site)):
+            shutil.rmtree(home, ignore_errors=True)
         with suppress(OSError):  # others' things lie there
             stacks.parent.rmdir()

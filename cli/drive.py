@@ -2,8 +2,9 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from subprocess import PIPE
+from types import MappingProxyType
 from typing import Any
 
 from cli.events import Outcome, follow
@@ -14,11 +15,21 @@ from facts.site import ROOT
 PACK = ("--policy-pack", str(ROOT / "policies" / "sovereign"))
 
 
-def run(prepared: Prepared, command: str, arguments: Sequence[str], report: Report) -> tuple[int, Outcome]:
+#: lets the engine keep to a saved plan, which it calls experimental
+TO_PLAN = {"PULUMI_EXPERIMENTAL": "true"}
+
+
+def run(
+    prepared: Prepared,
+    command: str,
+    arguments: Sequence[str],
+    report: Report,
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[int, Outcome]:
     """Runs up, preview, refresh or destroy; its exit code, and what it came to. Raises EngineError."""
     engine = prepared.engine
     whole = [command, "--stack", prepared.stack.name, "--json", "--non-interactive", *arguments]
-    environment = {**engine.environment(), "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"}
+    environment = {**engine.environment(), "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true", **variables}
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
         with engine.running(whole, env=environment, stdout=PIPE, stderr=errors) as process:
             assert process.stdout is not None

@@ -6,7 +6,24 @@ from typing import Any
 
 import click
 
-from cli import cluster, down, env, errors, plan, policy, rollback, size, toolchain, up, weights
+from cli import (
+    bootstrap,
+    cluster,
+    down,
+    drift,
+    env,
+    errors,
+    handover,
+    observe,
+    plan,
+    policy,
+    rollback,
+    size,
+    toolchain,
+    up,
+    waiver,
+    weights,
+)
 from cli.errors import EXIT_CODES
 
 
@@ -57,7 +74,12 @@ for command in (
     size.command,
     weights.group,
     rollback.command,
+    bootstrap.command,
+    drift.command,
+    handover.command,
+    observe.command,
     policy.group,
+    waiver.group,
     cluster.group,
     toolchain.group,
 ):

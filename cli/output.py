@@ -38,6 +38,8 @@ def verdict_text(judged: Mapping[str, Any], what: str) -> str:
     parts = [finding_text(finding) for finding in judged["findings"]]
     if hidden := len(judged.get("not_visible") or ()):
         parts.append(f"{counted(hidden, 'secret')} not visible here: the pack judges them.")
+    parts += [waived_text(waived) for waived in judged.get("waived") or ()]
+    parts += [f"{paint('warning', 'yellow')}: {finding_text(one)}" for one in judged.get("warnings") or ()]
     if judged["verdict"] == "pass":
         parts.append(f"{paint('pass', 'green')}: no way out found in {what}")
     else:
@@ -61,6 +63,17 @@ def finding_text(finding: Mapping[str, Any]) -> str:
         lines += [f"    {_sentence(line)}" for line in text.splitlines() if line.strip()]
     lines.append(f"    more: sovereign policy explain {finding['rule']}")
     return "\n".join(lines)
+
+
+def waived_text(waived: Mapping[str, Any]) -> str:
+    """A finding that stands for a while: what it is, who signed for it, and when that ends."""
+    by = waived["waiver"]
+    where = " ".join(part for part in (resource_name(waived["urn"]), waived["path"]) if part)
+    notice = f"; {by['notice']}" if by["notice"] else ""
+    return (
+        f"{paint('waived', 'yellow')} {waived['route']} {waived['rule']} {where}: until {by['expires']}, by "
+        f"{by['owner']} and {by['approver']} ({by['file']}){notice}"
+    )
 
 
 def resource_name(urn: str) -> str:

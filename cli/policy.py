@@ -7,13 +7,14 @@ import dataclasses
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli import output, workspace
+from cli import impact, output, workspace
 from cli.errors import EXIT_CODES, PASS, REFUSED, BadInput
 from facts.site import Site
 
@@ -24,23 +25,45 @@ if TYPE_CHECKING:
 
 @click.group("policy", short_help="Judge files; list and explain the rules.", epilog=EXIT_CODES)
 def group() -> None:
-    """What is refused, and why: judge files, list the rules, explain one."""
+    """What is refused, and why: judge files, list rules, explain one, see what a change of them changes."""
+
+
+group.add_command(impact.command)
 
 
 @group.command("eval", epilog=EXIT_CODES)
 @click.option("--zone", "zone_file", type=click.Path(path_type=Path), help="The zone to judge by (YAML).")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.option("--whole", is_flag=True, help="The files are all there is: judge what they lack, too.")
+@click.option(
+    "--at",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Judge as on this day: of waivers, exceptions and facts with an end. Default: today.",
+)
+@click.option("--second-opinion", is_flag=True, help="Have checkov look at the same, offline; advisory.")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.pass_context
 def evaluate(
-    ctx: click.Context, zone_file: Path | None, as_json: bool, whole: bool, files: tuple[str, ...]
+    ctx: click.Context,
+    zone_file: Path | None,
+    as_json: bool,
+    whole: bool,
+    at: datetime | None,
+    second_opinion: bool,
+    files: tuple[str, ...],
 ) -> None:
     """Judges plans, states and Kubernetes manifests against a zone; no engine, no network.
 
     FILE is a `pulumi preview --json --show-sames`, a `pulumi stack export`, or Kubernetes YAML or JSON
     (several documents and Lists too); `-` reads standard input. Manifests given together are one plan.
     Without a zone there is nothing to judge by, and that itself is refused (P27).
+
+    With --second-opinion, checkov looks at the same resources: Kubernetes objects as they are, AWS and Azure
+    in the forms of policies/second_opinion/types.yaml. It is installed once, into an environment of its own,
+    and reaches no network when it runs. What it says stands beside the findings (`second_opinion` in the
+    JSON) and changes neither verdict nor exit code, but for the few checks that
+    policies/second_opinion/checks.yaml takes as the kit's own. Checks that ask for the opposite of residency
+    are left out; annotations that ask it to look away are ignored; what it has no check for is counted.
 
     \b
     Example:
@@ -49,20 +72,35 @@ def evaluate(
       helm template ./chart | sovereign policy eval --zone zone.yaml -
     """
     from facts import zones
+    from policies import waivers
     from policies.judge import judge
 
     site = workspace.current()
     zone = zones.load(zone_file) if zone_file else None
     rules = rules_of(site)
     types = allowed_types(site)
-    plans = read_all(files, whole, types)
-    judgement = merge(judge(plan, zone, rules) for plan in plans)
+    day = (at or datetime.now()).date()
+    plans = [dataclasses.replace(plan, at=day) for plan in read_all(files, whole, types)]
+    approved = waivers.load(site.folder, zone, rules, day) if zone else ()
+    judged = merge(waivers.apply(judge(plan, zone, rules), approved, plan) for plan in plans).to_json()
+    opinion = None
+    if second_opinion:
+        from cli import second_opinion as checkov
+
+        opinion = checkov.ask(plans)
+        judged |= checkov.to_json(opinion)
+        if opinion.refuses:
+            judged["verdict"] = "refuse"
     if as_json:
-        output.emit_json(judgement.to_json())
+        output.emit_json(judged)
     else:
-        count = sum(len(plan.objects) for plan in plans)
-        click.echo(output.verdict_text(judgement.to_json(), output.counted(count, "resource")))
-    ctx.exit(PASS if judgement.verdict == "pass" else REFUSED)
+        what = output.counted(sum(len(plan.objects) for plan in plans), "resource")
+        if opinion is not None:
+            click.echo(checkov.text(opinion))
+            if opinion.refuses:
+                what += ", and failed checks of the second opinion that the kit takes as its own"
+        click.echo(output.verdict_text(judged, what))
+    ctx.exit(PASS if judged["verdict"] == "pass" else REFUSED)
 
 
 @group.command("list", epilog=EXIT_CODES)
@@ -147,6 +185,8 @@ def merge(judgements: Iterable["Judgement"]) -> "Judgement":
     return Judgement(
         tuple(sorted({finding for part in parts for finding in part.findings})),
         tuple(sorted({finding for part in parts for finding in part.not_visible})),
+        tuple(sorted({waived for part in parts for waived in part.waived})),
+        tuple(sorted({finding for part in parts for finding in part.warnings})),
     )
 
 
@@ -161,6 +201,8 @@ def describe(rule: "Rule") -> dict[str, Any]:
         "in_cluster": bool(rule.cel),
         "fix": rule.fix,
         "severity": rule.severity,
+        "waivable": rule.waivable,
+        "trial": rule.trial,
         "pack": rule.pack,
         "scope": rule.scope,
         "needs_whole": rule.needs_whole,
@@ -170,10 +212,13 @@ def describe(rule: "Rule") -> dict[str, Any]:
 
 def explanation(rule: "Rule") -> str:
     """A rule for a reader."""
+    from policies.waivers import LONGEST
+
     rows = [
         ("routes", ", ".join(rule.routes)),
         ("controls", ", ".join(rule.controls) or "none"),
-        ("severity", rule.severity),
+        ("severity", rule.severity + (" (on trial: it only warns)" if rule.trial else "")),
+        ("waiver", f"{LONGEST[rule.severity]} days at most" if rule.waivable else "none"),
         ("pack", rule.pack),
         ("looks at", applies_to(rule)),
         ("fix", rule.fix),

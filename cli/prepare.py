@@ -54,6 +54,7 @@ def prepare(stack: Stack, report: Report) -> Prepared:
 
     settings = settings_of(stack)
     zone = zone_of(stack, settings)
+    refuse_placeholders(stack, settings)
     refuse_foreign_state(stack, settings, zone)
     passphrase = passphrase_file(stack, settings)
     if settings.cluster.embedded:
@@ -121,6 +122,13 @@ def zone_of(stack: Stack, settings: "Settings") -> "Zone":
     return zones.load(stack.site.zone_file(settings.zone))
 
 
+def refuse_placeholders(stack: Stack, settings: "Settings") -> None:
+    """What stands for something yet to come is for a review only. Raises BadInput."""
+    faults = list(settings.placeholders()) if settings.cluster.of_ground else []
+    if faults:
+        raise BadInput("\n".join(f"{stack.source}: {fault}" for fault in faults))
+
+
 def refuse_foreign_state(stack: Stack, settings: "Settings", zone: "Zone") -> None:
     """Judges where state and secrets key lie before the engine writes there. Raises Refused."""
     from policies.judge import judge
@@ -157,12 +165,17 @@ def engine_of(
         config_file=file,
         passphrase_file=passphrase,
         variables={} if stack.site.is_default else {VARIABLE: str(stack.site.folder)},
-        keep=keep(settings.state.backend, "" if passphrase else settings.state.secrets_provider),
+        keep=keep(
+            settings.state.backend,
+            "" if passphrase else settings.state.secrets_provider,
+            "aws" if settings.aws else "",
+        ),
     )
 
 
-#: what a backend or secrets provider of the user's own authenticates with, by scheme
+#: what a cloud, a backend or a secrets provider of the user's own authenticates with, by name or scheme
 AUTHENTICATION = {
+    "aws": ("AWS_",),
     "s3": ("AWS_",),
     "awskms": ("AWS_",),
     "azblob": ("AZURE_",),
@@ -174,27 +187,41 @@ AUTHENTICATION = {
 
 
 def keep(*places: str) -> tuple[str, ...]:
-    """The variables of the present environment that these places of state and key need."""
+    """The variables of the present environment that these clouds and places of state and key need."""
     return tuple(name for place in places for name in AUTHENTICATION.get(place.partition("://")[0], ()))
+
+
+def plugins(settings: "Settings") -> list[tuple[str, str]]:
+    """Name and version of each provider plugin that the stack's program uses."""
+    from toolchain.providers import aws, kubernetes
+
+    own = [(aws.PACKAGE, aws.VERSION)] if settings.aws else []
+    return [(kubernetes.PACKAGE, kubernetes.VERSION), *own]
 
 
 def install_provider(settings: "Settings", engine: "Engine") -> None:
     """Puts the kit's Kubernetes provider into the engine's home where the stack names it, and only there.
 
-    Raises BadInput where the stack names the official plugin and it is not installed.
+    Raises BadInput where the stack names official plugins and one is not installed.
     """
     from toolchain.providers import kubernetes
 
     if settings.cluster.provider == "kit":
         kubernetes.install(engine.home, python=Path(sys.executable), root=ROOT)
         return
-    plugin = f"resource-kubernetes-v{kubernetes.VERSION}"
-    if not (engine.home / "plugins" / plugin).is_dir():
-        raise BadInput(
-            f"The official Kubernetes plugin is not installed: {engine.home / 'plugins'} has no {plugin}. "
-            f"Install it (`pulumi plugin install resource kubernetes {kubernetes.VERSION}` or your mirror)"
-            ", or name the kit's own in the stack's settings: cluster.provider: kit."
-        )
+    instead = {
+        kubernetes.PACKAGE: ", or name the kit's own in the stack's settings: cluster.provider: kit"
+        if not settings.cluster.of_ground
+        else ""
+    }
+    for package, version in plugins(settings):
+        plugin = f"resource-{package}-v{version}"
+        if not (engine.home / "plugins" / plugin).is_dir():
+            raise BadInput(
+                f"The official plugin {package} is not installed: {engine.home / 'plugins'} has no {plugin}. "
+                f"Install it (`pulumi plugin install resource {package} {version}` or your mirror)"
+                f"{instead.get(package, '')}."
+            )
 
 
 def set_missing_secrets(stack: Stack, settings: "Settings", engine: "Engine", report: Report) -> None:

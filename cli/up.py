@@ -4,10 +4,13 @@ from typing import Any, NoReturn
 
 import click
 
-from cli import drive, events, output, prepare, releases, size, workspace
-from cli.errors import EXIT_CODES, REFUSED, OperationFailed
+from cli import drive, events, output, prepare, release, releases, size, workspace
+from cli.errors import EXIT_CODES, REFUSED, OperationFailed, Refused
 from cli.progress import Progress
 from cli.verdict import contract, forget, of_run
+
+#: how the engine says that a run leaves its saved plan (pkg/resource/deploy, pulumi v3.259.0)
+_OTHER_THAN_PLANNED = ("violates plan", "not allowed by the plan", "expected resource operations for")
 
 
 @click.command("up", short_help="Stand a stack up, or bring it up to date.", epilog=EXIT_CODES)
@@ -15,13 +18,17 @@ from cli.verdict import contract, forget, of_run
 @click.option(
     "-y", "--yes", is_flag=True, hidden=True, help="Taken for granted: what may go ahead is the rules' word."
 )
+@click.option("--release", "to_release", is_flag=True, help="Do what was planned as a release, and no more.")
 @click.argument("stack")
 @click.pass_context
-def command(ctx: click.Context, stack: str, as_json: bool, yes: bool) -> None:
+def command(ctx: click.Context, stack: str, as_json: bool, yes: bool, to_release: bool = False) -> None:
     """Plans STACK, has the plan judged, and applies it when it passes. Running it again changes nothing.
 
     Builds what the machine lacks, starts the embedded cluster where the stack is for it, and waits until the
     workloads are ready. A plan that leaks is refused before anything is made.
+
+    With --release, and always on a cloud, it does what `sovereign plan STACK --release` planned, and refuses
+    where anything that this was planned from is another now.
 
     \b
     Example:
@@ -34,14 +41,20 @@ def command(ctx: click.Context, stack: str, as_json: bool, yes: bool) -> None:
         prepared = prepare.prepare(chosen, report)
         sized = size.of_stack(prepared.settings, chosen.site)
         size.tell(sized, report)
+        planned = to_release or release.asked(prepared.settings)
+        if planned:
+            release.require(prepared)
         forget(chosen)
         report(f"planning {stack}")
-        rc, outcome = drive.run(prepared, "up", ("--yes", *drive.PACK), report)
+        plan = ("--plan", str(release.plan_of(chosen))) if planned else ()
+        rc, outcome = drive.run(
+            prepared, "up", ("--yes", *drive.PACK, *plan), report, drive.TO_PLAN if planned else {}
+        )
         said = of_run(chosen, outcome)
         if said is not None and said["verdict"] == "refuse":
             refuse(ctx, said, f"{stack}; {made(outcome)}", as_json)
         if rc:
-            raise failure(stack, outcome)
+            raise violation(stack, outcome) or failure(stack, outcome)
         releases.remember(chosen, prepared.settings)
         summary = {**summary_of(prepared, outcome, report.elapsed()), "sizing": sized}
     if as_json:
@@ -57,6 +70,19 @@ def refuse(ctx: click.Context, said: dict[str, Any], what: str, as_json: bool) -
     else:
         click.echo(output.verdict_text(said, what))
     ctx.exit(REFUSED)
+
+
+def violation(stack: str, outcome: events.Outcome) -> Refused | None:
+    """Where the engine stopped because a release planned something else, what that is."""
+    errors = dict.fromkeys(outcome.errors)
+    found = [error for error in errors if any(words in error for words in _OTHER_THAN_PLANNED)]
+    if not found:
+        return None
+    said = "\n".join(f"  {line.strip()}" for error in found for line in error.splitlines() if line.strip())
+    return Refused(
+        f"{stack}: what would be done now is not what the release planned; {made(outcome)}.\n{said}\n"
+        f"Plan and approve it again: sovereign plan {stack} --release."
+    )
 
 
 def failure(stack: str, outcome: events.Outcome) -> OperationFailed:

@@ -49,6 +49,11 @@ def engine_home(site: Site) -> Path:
     return site.base / ".sovereign" / "pulumi-home"
 
 
+def review_home(site: Site) -> Path:
+    """The private PULUMI_HOME of reviews: stand-ins, and nothing that reaches anything."""
+    return site.base / ".sovereign" / "review-home"
+
+
 def official_home() -> Path:
     """The user's own PULUMI_HOME, where `pulumi plugin install` puts official plugins."""
     return Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")

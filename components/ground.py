@@ -68,7 +68,9 @@ class Ground:
 
     `weights`, `gpus` and `gpu_labels` are by a model's name; a label is the value of `nvidia.com/gpu.product`
     on the nodes meant, and a model without one takes any node that has its GPUs. `made` is what the ground
-    itself made in that cluster: it comes before, and goes after, all that stands on it.
+    itself made in that cluster: it comes before, and goes after, all that stands on it. `shared`: what the
+    whole cluster shares (namespaces, classes of priority, admission policies) is made by its owner, because
+    the stack has rights in its own namespaces only.
     """
 
     provider: Provider
@@ -80,3 +82,4 @@ class Ground:
     gpus: Mapping[str, Gpu]
     gpu_labels: Mapping[str, str]
     made: tuple[Resource, ...] = ()
+    shared: bool = False

@@ -9,6 +9,10 @@ import hashlib
 #: As long as the random part of an EC2 id (`vpc-0123456789abcdef0`), in hexadecimal digits.
 LENGTH = 17
 
+#: The environment variable of a review, which stand-ins plan and nobody can apply: `symbolic`, a sentinel
+#: for each output, or `ordinary`, with outputs unknown where the official plugins know none.
+PREVIEW = "SOVEREIGN_PREVIEW"
+
 
 def digest(urn: str) -> str:
     """The mark of a resource in its sentinels: 17 hexadecimal digits, the first of them zero as in EC2."""

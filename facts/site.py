@@ -61,6 +61,11 @@ class Site:
         return self.folder / "rules"
 
     @property
+    def waivers_folder(self) -> Path:
+        """Findings that two people let stand for a while."""
+        return self.folder / "waivers"
+
+    @property
     def cluster(self) -> Path:
         """The embedded cluster's folder."""
         return self.base / ".sovereign" / "cluster"

@@ -126,6 +126,14 @@ def would_fit(demand: Demand, among: Iterable[Gpu]) -> tuple[Fit, ...]:
     return tuple(sorted(found, key=lambda one: (one.count, one.available)))
 
 
+def would(demand: Demand, among: Iterable[Gpu]) -> str:
+    """What would fit, in a sentence."""
+    options = would_fit(demand, among)
+    if not options:
+        return "Nothing in the catalogue would fit."
+    return f"{', '.join(option.name for option in options[:5])} would fit."
+
+
 def _reasons(
     demand: Demand,
     gpu: Gpu,

@@ -12,6 +12,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from facts import regions
+from facts.days import Day
 from facts.networks import NetworkSet, parse
 
 #: No table can know a site's own rooms: their codes are the zone's word, and lie in its countries.
@@ -68,7 +69,7 @@ class Person(_Part):
     employer: Annotated[str, Field(min_length=1)]
     law: Annotated[str, AfterValidator(_country), Field(description="under which country's law they work")]
     country: Annotated[str, AfterValidator(_country), Field(description="from where they reach in")]
-    until: date | None = None
+    until: Day | None = None
     mfa: bool = False
     recorded: Annotated[bool, Field(description="whether their sessions are recorded")] = False
 
@@ -96,8 +97,8 @@ class Declared(_Part):
     route: Annotated[str, Field(pattern=r"^[A-Z]\d\d$")]
     what: Annotated[str, Field(min_length=10)]
     owner: Annotated[str, Field(min_length=1)]
-    on: date
-    until: date
+    since: Day
+    until: Day
 
 
 class Zone(_Part):
@@ -184,7 +185,11 @@ class Zone(_Part):
 
     def declares(self, route: str, at: date) -> bool:
         """Whether somebody answers, on that day, for what the plan can't show of a route."""
-        return any(one.route == route and one.on <= at <= one.until for one in self.declared)
+        return any(one.route == route and one.since <= at <= one.until for one in self.declared)
+
+    def also(self, declared: tuple[Declared, ...]) -> "Zone":
+        """The zone with more that somebody answers for."""
+        return self.model_copy(update={"declared": (*self.declared, *declared)}) if declared else self
 
     def system(self, namespace: str | None, image: str) -> System | None:
         """The system that an image is of, by its whole reference in its namespace."""

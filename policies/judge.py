@@ -12,6 +12,8 @@ from policies.rule import Hit, Rule, Subject
 UNKNOWN_ROUTE = "P22"
 #: The one rule that speaks where there is no zone.
 NO_ZONE = "zone.missing"
+#: The rule that every rule is on; it can't be switched off itself.
+ALL_ON = "run.rules"
 #: The rule that wants every value known; it is silent where a rule that knows more says the same.
 ANY_VALUE = "unknowns.value"
 
@@ -32,21 +34,27 @@ def judge(plan: Plan, zone: Zone | None, rules: Iterable[Rule]) -> Judgement:
         if not findings:
             raise ValueError(f"there is no zone, and the rule {NO_ZONE} that says so is not among the rules")
         return Judgement(tuple(findings))
+    zone = zone.also(plan.stack.declared)
     for item in plan.objects:
         _collect(judge_resource(item, plan, zone, chosen), findings, masked)
     _collect(judge_plan(plan, zone, chosen), findings, masked)
-    return Judgement(tuple(sorted(set(findings))), tuple(sorted(set(masked))))
+    trial = {rule.id for rule in chosen if rule.trial}
+    return Judgement(
+        tuple(sorted(one for one in set(findings) if one.rule not in trial)),
+        tuple(sorted(set(masked))),
+        warnings=tuple(sorted(one for one in set(findings) if one.rule in trial)),
+    )
 
 
 def judge_resource(
     item: Resource, plan: Plan, zone: Zone, rules: tuple[Rule, ...]
 ) -> Iterator[tuple[Finding, bool]]:
     """The findings of the rules that look at one resource; the flag says that it was only masked here."""
-    found = [
-        result
-        for rule in selected(rules, item.type, item.kind)
-        for result in _apply(rule, Subject(plan, item), zone)
-    ]
+    subject = Subject(plan, item)
+    found = []
+    for rule in selected(rules, item.type, *item.kinds):
+        found += _apply(rule, subject, zone)
+        subject.touched.clear()  # each rule answers for what it touches
     told = {(finding.path, finding.seen) for finding, _ in found if finding.rule != ANY_VALUE}
     for finding, masked in found:
         if finding.rule != ANY_VALUE or (finding.path, finding.seen) not in told:
@@ -61,32 +69,24 @@ def judge_plan(plan: Plan, zone: Zone, rules: tuple[Rule, ...]) -> Iterator[tupl
 
 
 @lru_cache(maxsize=4096)
-def selected(rules: tuple[Rule, ...], type_token: str, kind: str | None) -> tuple[Rule, ...]:
-    """The rules that look at resources of a type."""
-    return tuple(rule for rule in rules if rule.scope == "resource" and rule.selects(type_token, kind))
+def selected(rules: tuple[Rule, ...], *names: str) -> tuple[Rule, ...]:
+    """The rules that look at resources of a type and kinds."""
+    return tuple(rule for rule in rules if rule.scope == "resource" and rule.selects(*names))
 
 
-def _apply(rule: Rule, subject: Subject, zone: Zone) -> Iterator[tuple[Finding, bool]]:
+def _apply(rule: Rule, subject: Subject, zone: Zone) -> list[tuple[Finding, bool]]:
+    found = []
     try:
         for hit in rule.judge(subject, zone):
-            yield _finding(rule, subject, hit), False
+            found.append((_finding(rule, subject, hit), False))
     except Exception as error:  # whatever a rule trips over, the plan is refused and the other rules go on
-        yield (
-            _finding(
-                rule,
-                subject,
-                Hit(
-                    "",
-                    type(error).__name__,
-                    f"the rule {rule.id} failed on this resource, so it cannot be judged",
-                    Verdict.UNDECIDED,
-                    fix="Report this as a fault of the kit, with the object's shape.",
-                ),
-            ),
-            False,
-        )
+        why = f"the rule {rule.id} failed on this resource, so it cannot be judged"
+        fix = "Report this as a fault of the kit, with the object's shape."
+        hit = Hit("", type(error).__name__, why, Verdict.UNDECIDED, fix=fix)
+        found.append((_finding(rule, subject, hit, faulty=True), False))
     for touch in subject.touched.values():
-        yield _finding(rule, subject, _untold(touch)), touch.reason == "masked"
+        found.append((_finding(rule, subject, _untold(touch)), touch.reason == "masked"))
+    return found
 
 
 _UNTOLD: Mapping[str, tuple[str, str]] = {
@@ -108,7 +108,7 @@ def _untold(touch: Touch) -> Hit:
     )
 
 
-def _finding(rule: Rule, subject: Subject, hit: Hit) -> Finding:
+def _finding(rule: Rule, subject: Subject, hit: Hit, faulty: bool = False) -> Finding:
     resource = subject.resource
     return Finding(
         urn=hit.urn or (resource.urn if resource else ""),
@@ -120,6 +120,7 @@ def _finding(rule: Rule, subject: Subject, hit: Hit) -> Finding:
         why=hit.why,
         fix=hit.fix or rule.fix,
         verdict=hit.verdict,
+        faulty=faulty,
     )
 
 

@@ -5,32 +5,26 @@ Names and defaults are those of the Kubernetes API reference (kubernetes.io/docs
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
+from facts.zones import Zone
 from policies.model import MASKED, UNKNOWN, Node, Plan, Resource, Verdict
+from policies.model.pods import CONTAINERS, HOLDER, TEMPLATES
 from policies.rule import Hit, Subject
 
-#: Kinds that hold pods, and where in them the pod's own `metadata` and `spec` lie ("": at its root).
-TEMPLATES: Final[Mapping[str, tuple[str, ...]]] = {
-    "core/Pod": ("",),
-    "core/PodTemplate": ("template",),
-    "core/ReplicationController": ("spec.template",),
-    "apps/Deployment": ("spec.template",),
-    "apps/DaemonSet": ("spec.template",),
-    "apps/ReplicaSet": ("spec.template",),
-    "apps/StatefulSet": ("spec.template",),
-    "batch/Job": ("spec.template",),
-    "batch/CronJob": ("spec.jobTemplate.spec.template",),
-    "leaderworkerset.x-k8s.io/LeaderWorkerSet": (
-        "spec.leaderWorkerTemplate.leaderTemplate",
-        "spec.leaderWorkerTemplate.workerTemplate",
-    ),
-}
-PODS: Final = tuple(TEMPLATES)
+#: Kinds that hold pods.
+PODS: Final = (*TEMPLATES, HOLDER)
 
 NETWORK_POLICIES: Final = ("networking.k8s.io/NetworkPolicy", "extensions/NetworkPolicy")
 
-_GROUPS: Final = ("containers", "initContainers", "ephemeralContainers")
+#: The API server's own policies, as the kit makes them of rules, and what binds them.
+ADMISSION: Final = (
+    "admissionregistration.k8s.io/ValidatingAdmissionPolicy",
+    "admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding",
+)
+
+#: What only the systems that a zone names may do (`systems` in facts/zones.py).
+Power = Literal["host-network", "privileged", "host-path", "node-dns"]
 
 
 @dataclass(frozen=True)
@@ -49,13 +43,16 @@ class Container:
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod, or the template of one."""
+    """A pod, or the template of one. `flat`: its specification itself; `groups`: where in that its
+    containers are."""
 
     node: Node
+    flat: bool = False
+    groups: tuple[str, ...] = CONTAINERS
 
     @property
     def spec(self) -> Node:
-        return self.node["spec"]
+        return self.node if self.flat else self.node["spec"]
 
     @property
     def labels(self) -> Node:
@@ -66,14 +63,20 @@ class Pod:
         return self.node["metadata"]["annotations"]
 
     def containers(self) -> Iterator[Container]:
-        """Containers of all three kinds."""
-        for group in _GROUPS:
-            for node in self.spec[group].each():
+        """Containers of all kinds."""
+        for group in self.groups:
+            where = self.spec[group]
+            alone = group not in CONTAINERS and isinstance(where.value, Mapping)
+            for node in (where,) if alone else where.each():
                 yield Container(node, group, self)
 
 
-def pods(subject: Subject) -> Iterator[Pod]:
+def pods(subject: Subject) -> tuple[Pod, ...]:
     """The pods that an object holds or makes; none where its kind makes none."""
+    return subject.once("pods", lambda: tuple(_pods(subject)))
+
+
+def _pods(subject: Subject) -> Iterator[Pod]:
     assert subject.resource is not None
     for path in TEMPLATES.get(subject.resource.kind or "", ()):
         node = subject.inputs
@@ -82,12 +85,31 @@ def pods(subject: Subject) -> Iterator[Pod]:
         # the worker template stands for the leader's too, so the leader's may be left out
         if not (path.endswith("leaderTemplate") and node.absent):
             yield Pod(node)
+    for held in subject.resource.holdings:
+        yield Pod(Node(held.value, held.path, subject.touched), held.flat, held.groups)
 
 
-def containers(subject: Subject) -> Iterator[Container]:
+def containers(subject: Subject) -> tuple[Container, ...]:
     """All containers of all pods of an object."""
-    for pod in pods(subject):
-        yield from pod.containers()
+    return subject.once("containers", lambda: tuple(one for pod in pods(subject) for one in pod.containers()))
+
+
+def may(subject: Subject, pod: Pod, power: Power, zone: Zone) -> bool:
+    """Whether the zone names a pod as one of its systems that may have a power: each of its images, whole and
+    by digest, is one of a system of its namespace. One image of somebody else's makes it none."""
+    images = [quiet(container.node)["image"].text() for container in pod.containers()]
+    place = namespace(subject) if images else None
+    systems = [zone.system(place, image or "") for image in images]
+    return bool(systems) and all(system is not None and power in system.may for system in systems)
+
+
+def stands_for_rule(subject: Subject) -> bool:
+    """Whether an admission policy, or the one that a binding names, stands for a rule of the kit: by its
+    label."""
+    named = subject["spec"]["policyName"].text()
+    policy = subject.plan.by_object.get((ADMISSION[0], "default", named or ""))
+    looks = [subject] if policy is None else [subject, Subject(subject.plan, policy)]
+    return any(not look["metadata"]["labels"]["llm.kit/rule"].absent for look in looks)
 
 
 def is_patch(resource: Resource | None) -> bool:

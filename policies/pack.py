@@ -8,11 +8,15 @@ proto/pulumi/analyzer.proto, v3.259.0.
 Nothing may be printed to standard output here: the engine reads the port from it.
 """
 
+import json
+import os
+import socket
 import sys
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import date
 from importlib.metadata import version
 from typing import Any, get_args
 
@@ -24,17 +28,32 @@ from pulumi.runtime.proto import plugin_pb2
 from pulumi.runtime.proto.analyzer_pb2_grpc import AnalyzerServicer, add_AnalyzerServicer_to_server
 
 from facts import zones
+from facts.sentinels import PREVIEW
 from facts.site import Site, SiteError
 from facts.zones import Zone
-from policies import closed_world, rules, verdict
+from policies import closed_world, released, rules, verdict, waivers
 from policies.closed_world import TypesError
-from policies.judge import NO_ZONE, UNKNOWN_ROUTE, judge, judge_resource, selected
-from policies.model import UNKNOWN, Finding, Judgement, Plan, Resource, StackFacts, Verdict
+from policies.documents import of_yaml
+from policies.judge import ALL_ON, NO_ZONE, UNKNOWN_ROUTE, judge, judge_resource, selected
+from policies.model import (
+    STACK_REFERENCE,
+    UNKNOWN,
+    Finding,
+    Judgement,
+    Plan,
+    Resource,
+    StackFacts,
+    Verdict,
+    Waived,
+    sealed,
+)
+from policies.read.run import of_run
 from policies.read.settings import stack_facts
-from policies.read.values import OUTPUT, PLACEHOLDERS, SECRET, SIGNATURE
+from policies.read.values import OUTPUT, PLACEHOLDERS, SECRET, SIGNATURE, plain
 from policies.rule import Pack, Rule
 from policies.rules import SiteRuleError
 from policies.sentence import sentence
+from policies.waivers import Approved, WaiverError
 
 #: The pack of all rules, and the selections from it.
 COMBINED = "sovereign"
@@ -77,7 +96,8 @@ def serve(pack: str) -> None:
 
 @dataclass
 class Run:
-    """What a pack knows of the run that it is asked to judge. `problem`: why it can't judge at all."""
+    """What a pack knows of the run that it is asked to judge. `problem`: why it can't judge at all.
+    `of_state`: nothing is run, an exported state is looked at."""
 
     stack: str = ""
     dry_run: bool = True
@@ -85,7 +105,9 @@ class Run:
     zone: Zone | None = None
     types: frozenset[str] = frozenset()
     digest: str = ""
+    waivers: tuple[Approved, ...] = ()
     problem: str | None = None
+    of_state: bool = False
 
 
 class Analyzer(AnalyzerServicer):
@@ -130,23 +152,44 @@ class Analyzer(AnalyzerServicer):
     def ConfigureStack(self, request: Any, context: grpc.ServicerContext) -> Any:
         """The stack, its configuration, and which half this is."""
         config = dict(request.config)
-        run = Run(stack=request.stack, dry_run=request.dry_run, facts=stack_facts(config, request.stack))
+        self._run = self._configured(request.stack, config, request.config_secret_keys, request.dry_run)
+        return wire.AnalyzerStackConfigureResponse()
+
+    def _configured(self, stack: str, config: dict[str, str], secrets: Iterable[str], dry_run: bool) -> Run:
+        run = Run(stack=stack, dry_run=dry_run, facts=stack_facts(config, stack))
         run.problem = self._run.problem
         if self._site is not None and run.problem is None:
             try:
                 run.types = closed_world.allowed(self._site.folder)
+                run.facts = of_run(run.facts, self._site, os.environ, socket.gethostname())
                 run.zone = _zone(self._site, run.facts)
-                run.digest = verdict.digest(
-                    self._site, request.stack, run.facts.zone, config, request.config_secret_keys
-                )
-            except (zones.ZoneError, TypesError, OSError) as error:
+                if run.zone is not None:
+                    known = rules.load(self._site.folder)
+                    run.waivers = waivers.load(self._site.folder, run.zone, known, date.today())
+                run.digest = verdict.digest(self._site, stack, run.facts.zone, config, secrets)
+            except (zones.ZoneError, TypesError, WaiverError, OSError) as error:
                 run.problem = str(error)
-        self._run = run
-        return wire.AnalyzerStackConfigureResponse()
+        return run
+
+    def _of_state(self, urn: str) -> None:
+        """`pulumi policy analyze` looks at a state and tells nothing of the stack but its URNs: the settings
+        come from the site's file."""
+        stack = urn.split("::", 1)[0].removeprefix("urn:pulumi:")
+        if self._run.stack or self._site is None or not self._site.stack_file(stack).is_file():
+            return
+        try:
+            config = of_yaml(self._site.stack_file(stack).read_text(encoding="utf-8"))[0]["config"]
+            shown = {
+                key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()
+            }
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return  # then there is no zone, which is refused
+        run = self._configured(stack, shown, (), dry_run=False)
+        self._run = replace(run, of_state=True)
 
     def Configure(self, request: Any, context: grpc.ServicerContext) -> Empty:
         """Enforcement levels from --policy-pack-config. A rule that is off does not run, so the verdict lacks
-        it."""
+        it; the rule that says so can't be switched off."""
         self._levels = {name: config.enforcementLevel for name, config in request.policyConfig.items()}
         return Empty()
 
@@ -158,12 +201,16 @@ class Analyzer(AnalyzerServicer):
     def Analyze(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Records the inputs, and reports what is known to leak; when it is for real, also what can't be
         judged."""
+        if not self._run.stack:
+            self._of_state(request.urn)
+        inputs = mapping(request.properties)
         resource = Resource(
             urn=request.urn,
             type=request.type,
             name=request.name,
-            inputs=mapping(request.properties),
-            provider=request.provider.urn,
+            # a program may mean this text; in a state that can't be decrypted here it stands for a secret
+            inputs=plain(inputs) if self._run.of_state else inputs,
+            provider=_reference(request.provider),
             parent=request.options.parent,
             custom=True,
             options={
@@ -183,10 +230,10 @@ class Analyzer(AnalyzerServicer):
         )
         with self._lock:
             self._judged[resource.urn] = found
-        for finding, masked in found:
-            if not masked and _decided_alone(finding, run):
-                response.diagnostics.append(self._diagnostic(finding))
-        seen = {rule.id for item in resource.items() for rule in selected(active, item.type, item.kind)}
+        clear = tuple(finding for finding, masked in found if not masked and _decided_alone(finding, run))
+        standing = waivers.apply(Judgement(clear), run.waivers, plan).findings
+        response.diagnostics.extend(self._diagnostic(finding) for finding in standing)
+        seen = {rule.id for item in resource.items() for rule in selected(active, item.type, *item.kinds)}
         response.not_applicable.extend(
             wire.PolicyNotApplicable(policy_name=rule.id, reason="looks at other resources")
             for rule in active
@@ -196,9 +243,12 @@ class Analyzer(AnalyzerServicer):
 
     def AnalyzeStack(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Judges the plan as a whole, with dependencies; in the preview half, stores the verdict."""
+        if not self._run.stack and request.resources:
+            self._of_state(request.resources[0].urn)
         run, active = self._run, self._active()
         plan = self._plan(self._joined(request.resources))
         judgement = Judgement((_cannot(run.problem),)) if run.problem else judge(plan, run.zone, active)
+        judgement = waivers.apply(judgement, run.waivers, plan)
         response = wire.AnalyzeResponse()
         told = {
             finding
@@ -207,8 +257,11 @@ class Analyzer(AnalyzerServicer):
             if not masked and _decided_alone(finding, run)
         }
         response.diagnostics.extend(
-            self._diagnostic(finding) for finding in judgement.findings if finding not in told
+            self._diagnostic(finding)
+            for finding in (*judgement.findings, *judgement.warnings)
+            if finding not in told
         )
+        response.diagnostics.extend(self._waived(waived) for waived in judgement.waived)
         if run.dry_run and self._site is not None and run.stack:
             verdict.store(
                 verdict.file_of(self._site, run.stack),
@@ -217,16 +270,28 @@ class Analyzer(AnalyzerServicer):
                 digest=run.digest,
                 rules=[rule.id for rule in active],
                 resources=len(plan.objects),
+                review=bool(os.environ.get(PREVIEW)),
             )
+        elif self._site is not None and run.stack and judgement.verdict == "pass" and not run.of_state:
+            released.record(released.file_of(self._site, run.stack), plan.resources)
         return response
 
     # Helpers
 
     def _active(self) -> tuple[Rule, ...]:
-        return tuple(rule for rule in self._rules if self._levels.get(rule.id) != wire.DISABLED)
+        return tuple(
+            rule for rule in self._rules if rule.id == ALL_ON or self._levels.get(rule.id) != wire.DISABLED
+        )
 
     def _plan(self, resources: Iterable[Resource]) -> Plan:
-        return Plan.of(resources, self._run.facts, source="engine", allowed_types=self._run.types)
+        low = (wire.ADVISORY, wire.DISABLED)
+        lowered = tuple(sorted(id for id, level in self._levels.items() if level in low))
+        facts = replace(self._run.facts, lowered=lowered)
+        known = tuple(resources)
+        spared: frozenset[str] = frozenset()
+        if self._site is not None and any(one.ended for one in self._run.waivers):
+            spared = released.unchanged(released.file_of(self._site, self._run.stack), known)
+        return Plan.of(known, facts, source="engine", allowed_types=self._run.types, unchanged=spared)
 
     def _joined(self, resources: Iterable[Any]) -> Iterator[Resource]:
         """The recorded inputs with parents and dependencies; a resource that was never recorded says so."""
@@ -236,15 +301,18 @@ class Analyzer(AnalyzerServicer):
             }
             known = self._recorded.get(told.urn)
             if known is None:
+                # a read is told here only; of a stack reference its name is an output as well
+                named = told.type == STACK_REFERENCE
                 yield Resource(
                     urn=told.urn,
                     type=told.type,
                     name=told.name,
-                    inputs={},
+                    inputs={"name": mapping(told.properties).get("name")} if named else {},
                     parent=told.parent,
-                    provider=told.provider.urn,
+                    provider=_reference(told.provider),
+                    read=named,
                     dependencies=dependencies,
-                    recorded=False,
+                    recorded=named,
                 )
             else:
                 yield replace(known, parent=told.parent, dependencies=dependencies)
@@ -257,10 +325,21 @@ class Analyzer(AnalyzerServicer):
             policyPackVersion=version("sovereign"),
             description=rule.title if rule else "",
             message=sentence(finding),
-            enforcementLevel=wire.MANDATORY,
+            enforcementLevel=wire.ADVISORY if rule and rule.trial else wire.MANDATORY,
             urn=finding.urn,
             severity=_SEVERITY[rule.severity if rule else "critical"],
         )
+
+    def _waived(self, waived: Waived) -> Any:
+        """What stands for a while is shown, so that nobody forgets it."""
+        shown = self._diagnostic(waived.finding)
+        shown.enforcementLevel = wire.ADVISORY
+        notice = f" {waived.notice}." if waived.notice else ""
+        shown.message = (
+            f"waived until {waived.expires} by {waived.owner} and {waived.approver} ({waived.file}).{notice} "
+            f"{shown.message}"
+        )
+        return shown
 
 
 def _decided_alone(finding: Finding, run: Run) -> bool:
@@ -272,8 +351,13 @@ def _decided_alone(finding: Finding, run: Run) -> bool:
     return finding.verdict is Verdict.REFUSE or (not run.dry_run and finding.route == UNKNOWN_ROUTE)
 
 
+def _reference(provider: Any) -> str:
+    """A provider as states refer to it: its URN, then its id, which is not told here."""
+    return f"{provider.urn}::" if provider.urn else ""
+
+
 def _zone(site: Site, facts: StackFacts) -> Zone | None:
-    return zones.load(site.zone_file(facts.zone)) if facts.zone else None
+    return zones.load(site.zone_file(facts.zone)).also(facts.declared) if facts.zone else None
 
 
 def _cannot(problem: str) -> Finding:
@@ -309,8 +393,8 @@ def _policy(rule: Rule) -> Any:
 
 
 def mapping(struct: Struct) -> dict[str, Any]:
-    """The properties of a resource as plain data: what isn't known as UNKNOWN, secrets in clear (and never
-    shown)."""
+    """The properties of a resource as plain data: what isn't known as UNKNOWN, secrets in clear, as Sealed
+    (and never shown)."""
     return {key: _value(value) for key, value in struct.fields.items()}
 
 
@@ -324,7 +408,9 @@ def _value(value: Value) -> Any:
         if SIGNATURE in fields:
             signature = fields[SIGNATURE].string_value
             if signature in (SECRET, OUTPUT):
-                return _value(fields["value"]) if "value" in fields else UNKNOWN
+                inner = _value(fields["value"]) if "value" in fields else UNKNOWN
+                hidden = signature == SECRET or ("secret" in fields and fields["secret"].bool_value)
+                return sealed(inner) if hidden else inner
         return {key: _value(item) for key, item in fields.items() if key != SIGNATURE}
     if kind == "list_value":
         return [_value(item) for item in value.list_value.values]

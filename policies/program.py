@@ -2,6 +2,8 @@
 verdict."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pulumi
@@ -10,12 +12,13 @@ from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
 from facts.site import Site
 from facts.zones import Zone
-from policies import closed_world, rules, verdict
+from policies import closed_world, rules, verdict, waivers
 from policies.judge import judge
-from policies.model import UNKNOWN, Plan, Resource, Verdict
+from policies.model import UNKNOWN, Plan, Resource, Verdict, sealed
 from policies.read.settings import stack_facts
 from policies.rule import Rule
 from policies.sentence import sentence
+from policies.waivers import Approved
 
 
 class Refused(RuntimeError):
@@ -40,11 +43,16 @@ def guard(site: Site, stack: str, zone: Zone) -> None:
             verdict.require(path, digest, [rule.id for rule in chosen])
         except verdict.NoVerdict as error:
             raise pulumi.RunError(str(error)) from None
-    pulumi.runtime.register_resource_transform(_refusing(zone, chosen, closed_world.allowed(site.folder)))
+    try:
+        approved = waivers.load(site.folder, zone, chosen, date.today())
+    except waivers.WaiverError as error:
+        raise pulumi.RunError(str(error)) from None
+    types = closed_world.allowed(site.folder)
+    pulumi.runtime.register_resource_transform(_refusing(zone, chosen, types, approved))
 
 
 def _refusing(
-    zone: Zone, chosen: tuple[Rule, ...], types: frozenset[str]
+    zone: Zone, chosen: tuple[Rule, ...], types: frozenset[str], approved: tuple[Approved, ...]
 ) -> Callable[[ResourceTransformArgs], Awaitable[ResourceTransformResult | None]]:
     """A transform that changes nothing, and refuses a resource whose own inputs are seen to leak.
 
@@ -53,6 +61,8 @@ def _refusing(
     say = pulumi.log.warn if pulumi.runtime.is_dry_run() else pulumi.log.error
     # a rule about the whole plan can't speak of one resource: what closes a way out may be the next one
     local = tuple(rule for rule in chosen if rule.scope == "resource")
+    # whether what an ended waiver was for may stay, the pack has told: here it isn't known what was released
+    waiving = tuple(replace(one, ended=False) for one in approved)
 
     async def look(args: ResourceTransformArgs) -> ResourceTransformResult | None:
         inputs = {key: await _plain(value) for key, value in (args.props or {}).items()}
@@ -60,7 +70,8 @@ def _refusing(
             urn=f"::::{args.type_}::{args.name}", type=args.type_, name=args.name, inputs=inputs
         )
         plan = Plan.of([resource], whole=False, source="program", allowed_types=types)
-        found = [one for one in judge(plan, zone, local).findings if one.verdict is Verdict.REFUSE]
+        judged = waivers.apply(judge(plan, zone, local), waiving, plan)
+        found = [one for one in judged.findings if one.verdict is Verdict.REFUSE]
         for finding in found:
             say(sentence(finding))
         if found and not pulumi.runtime.is_dry_run():
@@ -71,11 +82,12 @@ def _refusing(
 
 
 async def _plain(value: Any) -> Any:
-    """An input as plain data: what isn't known yet as UNKNOWN, a secret in clear."""
+    """An input as plain data: what isn't known yet as UNKNOWN, a secret in clear, as Sealed."""
     if isinstance(value, pulumi.Output):
         if not await value.is_known():
             return UNKNOWN
-        return await _plain(await value.future(with_unknowns=True))
+        inner = await _plain(await value.future(with_unknowns=True))
+        return sealed(inner) if await value.is_secret() else inner
     if isinstance(value, Mapping):
         return {str(key): await _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -8,16 +8,19 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from facts.sentinels import LENGTH
 from facts.zones import Zone
+from policies.documents import Unparsable, of_json
 from policies.model import UNKNOWN, Node, Plan, Resource
 from policies.rule import Hit, Subject
 from policies.walkers import places
 
 #: service, region, account, resource (docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html)
 _ARN = re.compile(r"arn:(aws[a-z-]*):([a-z0-9-]*):([a-z0-9-]*):(\d{12}|aws)?:(.*)", re.DOTALL)
-_MARK = re.compile(rf"(?<![0-9a-f])0[0-9a-f]{{{LENGTH - 1}}}(?![0-9a-f])")
+#: a sentinel stands alone, after the words of an id (`vpc-`, `core-network-`), or as such a part of an ARN
+_MARK = re.compile(rf"(?:^|[:/])(?:[a-z]+-){{0,4}}(0[0-9a-f]{{{LENGTH - 1}}})(?![0-9a-z-])")
 _PARTITIONS = {"aws": "aws", "aws-eusc": "aws-eusc"}
 
 
@@ -57,6 +60,7 @@ def place(resource: Resource, plan: Plan) -> Place:
     inputs: Mapping[str, object] = provider.inputs if provider is not None else {}
     region = resource.inputs.get("region", inputs.get("region"))
     allowed = inputs.get("allowedAccountIds")
+    allowed = _parsed(allowed) if isinstance(allowed, str) else allowed
     account = allowed[0] if isinstance(allowed, list) and len(allowed) == 1 else None
     code = region if isinstance(region, str) else None
     return Place(
@@ -64,6 +68,15 @@ def place(resource: Resource, plan: Plan) -> Place:
         code,
         account if isinstance(account, str) else None,
     )
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> Any:
+    """A list that an SDK hands its provider as JSON text."""
+    try:
+        return of_json(text)[0]
+    except (Unparsable, IndexError):
+        return None
 
 
 def provider_of(resource: Resource, plan: Plan) -> Resource | None:
@@ -86,7 +99,9 @@ def resolve(subject: Subject, node: Node) -> Resource | None:
     parts = arn(node.value)
     name = parts.resource if parts else node.value
     service = parts.service if parts else None
-    for candidate in (name, re.split(r"[:/]", name)[-1], re.split(r"[:/]", name)[0]):
+    # of an object's ARN the first part is the bucket; of most others the last part is the name
+    first, last = re.split(r"[:/]", name)[0], re.split(r"[:/]", name)[-1]
+    for candidate in (name, first) if service == "s3" else (name, last, first):
         found = [one for one in subject.plan.by_name.get(candidate, ()) if service in (None, service_of(one))]
         if len(found) == 1:
             return found[0]

@@ -9,14 +9,16 @@ Nothing here does I/O or knows the engine.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal, TypeVar, cast
 
 from facts.zones import Zone
 from policies.model import Node, Plan, Resource, Touch, Verdict
+
+T = TypeVar("T")
 
 #: "every": the rule is in each selection, because without it the others prove nothing.
 Pack = Literal["every", "residency", "egress", "protection"]
@@ -43,8 +45,9 @@ class Subject:
     plan: Plan
     resource: Resource | None = None
     touched: dict[str, Touch] = field(default_factory=dict)
+    _made: dict[Hashable, tuple[Any, dict[str, Touch]]] = field(default_factory=dict, repr=False)
 
-    @property
+    @cached_property
     def inputs(self) -> Node:
         """The root of the resource's inputs."""
         assert self.resource is not None, "a rule about the whole plan has no inputs of its own"
@@ -52,6 +55,21 @@ class Subject:
 
     def __getitem__(self, key: str) -> Node:
         return self.inputs[key]
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, made once for all rules that look at the resource. What it could not read is
+        remembered for each of them."""
+        found = self._made.get(key)
+        if found is None:
+            before = dict(self.touched)
+            self.touched.clear()
+            made = make()
+            found = self._made[key] = made, dict(self.touched)
+            self.touched.clear()
+            self.touched.update(before)
+        for path, touch in found[1].items():
+            self.touched.setdefault(path, touch)
+        return cast(T, found[0])
 
     def refuse(
         self,
@@ -92,8 +110,9 @@ Judge = Callable[[Subject, Zone], Iterator[Hit]]
 class Rule:
     """A rule and what there is to say of it; `doc` (the function's docstring) explains it to a reader.
 
-    `scope` "resource": called for each resource that `kinds`/`types` select. "plan": called once.
-    `needs_whole`: concludes from what is absent, so it applies to whole plans only.
+    `trial`: it only warns, in the release that brings it. `scope` "resource": called for each resource that
+    `kinds`/`types` select. "plan": called once. `needs_whole`: concludes from what is absent, so it applies to
+    whole plans only. `unwaivable`: no waiver covers it.
     """
 
     id: str
@@ -109,6 +128,13 @@ class Rule:
     types: tuple[str, ...]
     judge: Judge
     cel: tuple[Cel, ...] = ()
+    unwaivable: bool = False
+    trial: bool = False
+
+    @property
+    def waivable(self) -> bool:
+        """Whether two people may let a finding of it stand for a while (policies/waivers.py)."""
+        return not self.unwaivable and (self.pack, self.severity) != ("every", "critical")
 
     @property
     def doc(self) -> str:
@@ -122,13 +148,10 @@ class Rule:
     def _exact(self) -> frozenset[str]:
         return frozenset((*self.kinds, *self.types)) - frozenset(self._patterns)
 
-    def selects(self, type_token: str, kind: str | None) -> bool:
-        """Whether the rule looks at resources of this type token / `group/Kind`."""
-        if type_token in self._exact or kind in self._exact:
-            return True
-        return any(
-            fnmatchcase(type_token, pattern) or (kind is not None and fnmatchcase(kind, pattern))
-            for pattern in self._patterns
+    def selects(self, *names: str) -> bool:
+        """Whether the rule looks at a resource that has one of these as its type token or kind."""
+        return not self._exact.isdisjoint(names) or any(
+            fnmatchcase(name, pattern) for name in names for pattern in self._patterns
         )
 
 
@@ -149,6 +172,8 @@ def rule(
     kinds: Sequence[str] = (),
     types: Sequence[str] = (),
     cel: Sequence[Cel] = (),
+    unwaivable: bool = False,
+    trial: bool = False,
 ) -> Callable[[Judge], Judge]:
     """Registers a function as a rule. Raises ValueError for an id that is taken or malformed."""
 
@@ -171,6 +196,8 @@ def rule(
             tuple(types),
             function,
             tuple(cel),
+            unwaivable,
+            trial,
         )
         return function
 

@@ -254,9 +254,11 @@ def _outside(subject: Subject, text: str, check: Check, zone: Zone) -> Iterator[
 
 def _plain(node: Node) -> Any:
     """A scalar; None where there is none or it can't be read (which is remembered)."""
-    if node.opaque:
-        return None
-    return node.value if isinstance(node.value, str | bool | int | float) else None
+    if isinstance(node.value, bool):
+        return node.flag()
+    if isinstance(node.value, int | float):
+        return node.number()
+    return node.text()
 
 
 def _name(path: str) -> str:

@@ -66,6 +66,7 @@ def _files(site: Site, zone: str | None) -> Iterator[tuple[str, bytes]]:
         yield str(file.relative_to(site.root)), file.read_bytes()
     own = [site.types_file, site.models_file, *sorted(site.folder.glob("rollback.*.yaml"))]
     own += [*sorted(site.rules_folder.glob("*.py")), *sorted(site.rules_folder.glob("*.yaml"))]
+    own += sorted(site.waivers_folder.glob("*.yaml"))
     own += [site.zone_file(zone)] if zone else []
     for file in own:
         if file.is_file():
@@ -87,9 +88,11 @@ def store(
     digest: str,
     rules: Iterable[str],
     resources: int,
+    review: bool = False,
     now: datetime | None = None,
 ) -> None:
-    """Stores a verdict. Packs that judged one plan add to each other's; a refusal stays one."""
+    """Stores a verdict. Packs that judged one plan add to each other's; a refusal stays one. `review`: it is of a
+    plan by stand-ins, and no more than advice."""
     made = now or datetime.now(UTC)
     said = {
         "schema": SCHEMA,
@@ -98,12 +101,14 @@ def store(
         "digest": digest,
         "rules": sorted(rules),
         "resources": resources,
+        "review": review,
         "made": made.isoformat(timespec="seconds"),
         "consumed": False,
     }
     with _held(path):
         other = _read(path)
-        if other is not None and other.get("digest") == digest and _usable(other, made) is None:
+        same = other is not None and all(other.get(key) == said[key] for key in ("digest", "review"))
+        if other is not None and same and _usable(other, made) is None:
             said = _joined(other, said)
         _write(path, said)
 
@@ -127,6 +132,8 @@ def require(path: Path, digest: str, rules: Iterable[str], now: datetime | None 
         missing = sorted(set(rules) - set(said.get("rules") or ()))
         if said.get("verdict") != "pass":
             problem = f"the plan was refused, with {len(said.get('findings') or ())} findings"
+        elif said.get("review") is not False:
+            problem = "its verdict is that of a review, which stand-ins have planned"
         elif said.get("digest") != digest:
             problem = "program, rules, zone or settings have changed since the plan was judged"
         elif missing:
@@ -162,6 +169,8 @@ def _joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": "pass" if verdicts == {"pass"} else "refuse",
         "findings": both("findings"),
         "not_visible": both("not_visible"),
+        "waived": both("waived"),
+        "warnings": both("warnings"),
         "rules": sorted({*one["rules"], *other["rules"]}),
         "resources": max(one["resources"], other["resources"]),
     }

@@ -13,10 +13,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
 
 from policies import command_line, kubernetes
-from policies.command_line import Command, Environment, Unreadable, Variable, Word
+from policies.command_line import Command, Environment, Unreadable, Variable, Word, base_name
 from policies.kubernetes import Container, Pod, quiet
 from policies.model import Node
 from policies.rule import Subject
@@ -202,7 +201,7 @@ def _engine(container: Container, subject: Subject) -> Engine:
     if container.node["command"].absent:
         serve = line[1:] if line and line[0].text == "serve" else line
         if not line or line[0].text.startswith("-") or not _names_program(line):
-            return Engine(container, environment, {}, tuple(serve), unreadable)
+            return Engine(container, environment, {}, tuple(serve), unreadable or _put_in(serve))
     try:
         commands = list(command_line.commands(line, environment))
     except Unreadable as error:
@@ -211,17 +210,23 @@ def _engine(container: Container, subject: Subject) -> Engine:
     for command in commands:
         arguments = _arguments(command)
         if arguments is not None:
-            opaque = (
-                next((word.where for word in arguments if word.text == ""), None) if not arguments else None
-            )
-            return Engine(container, environment, settings, tuple(arguments), unreadable or opaque)
+            unreadable = unreadable or _put_in(arguments)
+            return Engine(container, environment, settings, tuple(arguments), unreadable)
     return Engine(container, environment, settings, (), unreadable or container.node["command"])
+
+
+def _put_in(arguments: Sequence[Word]) -> Node | None:
+    """Where flags may be put in place when the container runs: by a variable that stands alone, or by the
+    output of a command, where the rest of the script's words is lost too."""
+    free = (word for word in _parse(arguments)[1] if word.open)
+    cut = (word for word in arguments if word.text.endswith("$") or "`" in word.text)
+    return next((word.where for word in (*free, *cut)), None)
 
 
 def _names_program(line: Sequence[Word]) -> bool:
     """Whether a command line without `command` replaces what the image would run (an entrypoint that runs
     it)."""
-    return PurePosixPath(line[0].text).name in ("vllm", "sh", "bash", "python", "python3")
+    return base_name(line[0].text) in ("vllm", "sh", "bash", "python", "python3")
 
 
 def _arguments(command: Command) -> Sequence[Word] | None:
@@ -229,10 +234,10 @@ def _arguments(command: Command) -> Sequence[Word] | None:
     words = command.words
     for place, word in enumerate(words):
         before = words[place - 1].text if place else ""
-        starts = place == 0 or PurePosixPath(before).name.startswith("python")
-        is_program = starts and PurePosixPath(word.text).name == "vllm"
+        starts = place == 0 or base_name(before).startswith("python")
+        is_program = starts and base_name(word.text) == "vllm"
         is_module = before == "-m" and re.match(r"vllm(\.|$)", word.text) is not None
-        if before == "-c" and PurePosixPath(words[0].text).name.startswith("python") and "vllm" in word.text:
+        if before == "-c" and base_name(words[0].text).startswith("python") and "vllm" in word.text:
             return ()
         if is_program or is_module or word.text.endswith(_FILES):
             rest = words[place + 1 :]

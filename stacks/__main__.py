@@ -4,15 +4,20 @@ import os
 
 import pulumi
 
+from components.aws.access import AccessError
+from components.aws.network import NetworkError
+from components.aws.organisation import GuardError
+from components.aws.place import PlaceError
 from components.onprem.kubeconfig import ClusterError
 from components.serving.engine import ArgumentError
 from facts import zones
+from facts.aws import UnknownRegion
 from facts.catalogue import CatalogueError
 from facts.site import Site, SiteError
 from policies import program
 from policies.closed_world import TypesError
 from policies.rules import SiteRuleError
-from stacks import custody, ground, service, settings
+from stacks import custody, ground, service, settings, stages
 from stacks.secret_config import AUDIT_KEY, CERTIFICATES
 
 
@@ -25,8 +30,12 @@ def main() -> None:
     custody.check(chosen, site, stack, os.environ)
 
     certificates = None if chosen.certificates == "cert-manager" else secret(CERTIFICATES)
-    base = ground.lay(chosen, site, stack)
-    outputs = service.stand_up(chosen, site, zone, base, secret(AUDIT_KEY), certificates)
+    base = ground.lay(chosen, site, zone, stack)
+    outputs = (
+        {"next": stages.NEXT}
+        if base is None
+        else service.stand_up(chosen, site, zone, base, secret(AUDIT_KEY), certificates)
+    )
     for name, value in {"zone": zone.name, **outputs}.items():
         pulumi.export(name, value)
 
@@ -46,12 +55,17 @@ def secret(key: str) -> pulumi.Output[str]:
 try:
     main()
 except (
+    AccessError,
     ArgumentError,
     CatalogueError,
     ClusterError,
+    GuardError,
+    NetworkError,
+    PlaceError,
     SiteError,
     SiteRuleError,
     TypesError,
+    UnknownRegion,
     custody.CustodyError,
     settings.SettingsError,
     zones.ZoneError,

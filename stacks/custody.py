@@ -6,8 +6,10 @@ The zone judges what is declared (routes P18, P19); a run that keeps them elsewh
 from collections.abc import Mapping
 from pathlib import Path
 
+import pulumi
 import yaml
 
+from facts.sentinels import PREVIEW
 from facts.site import Site
 from stacks.settings import Settings, SettingsError, read_file
 
@@ -22,7 +24,12 @@ def backend(settings: Settings, site: Site) -> str:
 
 
 def check(settings: Settings, site: Site, stack: str, environ: Mapping[str, str]) -> None:
-    """Compares this run's backend and secrets provider with the declared ones. Raises CustodyError."""
+    """Compares this run's backend and secrets provider with the declared ones. Raises CustodyError.
+
+    A review has no state to keep, and no secret of the stack's.
+    """
+    if environ.get(PREVIEW) and pulumi.runtime.is_dry_run():
+        return
     source = site.stack_file(stack)
     actual = environ.get("PULUMI_BACKEND_URL") or _project_backend(site.root / "Pulumi.yaml")
     if not actual:

@@ -1,42 +1,73 @@
-"""The ground that a stack's settings name: one cluster, known by its UID, and what is in it."""
+"""The ground that a stack's settings name: one cluster, known by its UID, and what is in it.
 
+On a cloud it comes in two stages: what the cloud makes, then what stands in the cluster. A review, which
+makes nothing, plans both at once; a release goes on only when the cluster is there and has told its UID.
+"""
+
+from pulumi_kubernetes import Provider
+
+from components.aws.place import Place
 from components.ground import AuditSink, Ground, Images, NodeCache, Storage, Weights
 from components.onprem import embedded
 from components.onprem.cluster import OnPremCluster, identify
 from components.onprem.kubeconfig import Kubeconfig
 from components.serving.audit import RECORDS
 from facts.site import Site
+from facts.zones import Zone
+from stacks import aws, stages
 from stacks import settings as schema
 from stacks.served import gpus_of
 from stacks.settings import Settings
 
 
-def lay(settings: Settings, site: Site, stack: str) -> Ground:
-    """Finds the cluster, makes what the ground needs there. Raises ClusterError or CatalogueError
-    before anything is made."""
-    key = settings.weights_key
-    kinds = gpus_of(settings)
+def lay(settings: Settings, site: Site, zone: Zone, stack: str) -> Ground | None:
+    """Finds the cluster, makes what the ground needs there; None where there is no cluster yet. Raises
+    ClusterError, CatalogueError or the errors of a platform before anything is made."""
+    if settings.cluster.of_ground:
+        place = aws.place_of(settings, stack)
+        return on_aws(settings, site, zone, place, stages.cluster_uid(settings, stack))
     access, uid = _cluster(settings, site)
     provider = OnPremCluster(stack, access, uid).provider
-    audit = AuditSink(
-        settings.audit.size, settings.retention_days, settings.audit.networks, settings.audit.port
+    return (
+        _there(settings, provider, uid) if settings.embedded is None else _embedded(settings, provider, uid)
     )
-    images = Images(**settings.images.model_dump())
-    if settings.embedded is None:
-        return Ground(
-            provider=provider,
-            cluster_uid=uid,
-            storage=Storage(_given(settings.storage_class), _given(settings.storage_key)),
-            weights={
-                model.name: _weights(model.weights, _given(model.weights.volume), key)
-                for model in settings.models
-            },
-            audit=audit,
-            images=images,
-            gpus=kinds,
-            gpu_labels={name: gpu.products[0] for name, gpu in kinds.items()},
-        )
-    service = settings.namespaces.serving
+
+
+def on_aws(settings: Settings, site: Site, zone: Zone, place: Place, uid: str | None) -> Ground | None:
+    """`uid`: that of the cluster, or what stands for it; None where the cloud's part comes first."""
+    assert settings.aws is not None, "the settings hold it where the cluster is the ground's"
+    if settings.aws.cluster is not None:
+        tenant = aws.settle(settings, place)
+        return None if uid is None else _there(settings, tenant.provider(uid), uid)
+    made = aws.lay(settings, site, zone, place)
+    if uid is None:
+        return None
+    return made.platform(uid, aws.weights(settings, place), _sink(settings), _images(settings))
+
+
+def _there(settings: Settings, provider: Provider, uid: str) -> Ground:
+    """A cluster that has nodes, storage and volumes of weights already."""
+    key, kinds = settings.weights_key, gpus_of(settings)
+    return Ground(
+        provider=provider,
+        cluster_uid=uid,
+        storage=Storage(_given(settings.storage_class), _given(settings.storage_key)),
+        weights={
+            model.name: _weights(model.weights, _given(model.weights.volume), key)
+            for model in settings.models
+        },
+        audit=_sink(settings),
+        images=_images(settings),
+        gpus=kinds,
+        gpu_labels={name: gpu.products[0] for name, gpu in kinds.items()},
+        shared=settings.cluster.rights == "namespaces",
+    )
+
+
+def _embedded(settings: Settings, provider: Provider, uid: str) -> Ground:
+    """The local cluster, whose storage and volumes are simulated."""
+    assert settings.embedded is not None, "whoever calls has seen that it is there"
+    key, service, product = settings.weights_key, settings.namespaces.serving, settings.embedded.gpu
     storage = embedded.SimulatedStorage(
         "storage",
         service,
@@ -53,12 +84,21 @@ def lay(settings: Settings, site: Site, stack: str) -> Ground:
             model.name: _weights(model.weights, embedded.volume_of(service, model.name), key)
             for model in settings.models
         },
-        audit=audit,
-        images=images,
-        gpus=kinds,
-        gpu_labels={model.name: settings.embedded.gpu for model in settings.models},
+        audit=_sink(settings),
+        images=_images(settings),
+        gpus=gpus_of(settings),
+        gpu_labels={model.name: product for model in settings.models},
         made=storage.made,
     )
+
+
+def _sink(settings: Settings) -> AuditSink:
+    kept = settings.audit
+    return AuditSink(kept.size, settings.retention_days, kept.networks, kept.port)
+
+
+def _images(settings: Settings) -> Images:
+    return Images(**settings.images.model_dump())
 
 
 def _weights(given: schema.Weights, volume: str, key: str) -> Weights:

@@ -1,6 +1,7 @@
 """The service on its ground, in the order in which it stands on each other."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from pulumi import Output
 
@@ -37,9 +38,8 @@ def stand_up(
     names = NamespaceNames(**settings.namespaces.model_dump())
     models = served.served(settings, site)
 
-    guarded = (names.gateway, names.serving, names.audit)
-    policies = admission.policies(rules.load(site.folder), zone, names.serving, guarded)
-    Admission("admission", policies, ground)
+    if not ground.shared:
+        Admission("admission", admission_policies(settings, site, zone), ground)
     namespaces = Namespaces("namespaces", names, ground)
     callers = clients(settings)
     door = callers.through if isinstance(callers.through, SharedGateway) else None
@@ -62,6 +62,13 @@ def stand_up(
         identities = [model.identity for model in models]
         Observability("observability", isolation, keys, identities, names.monitoring, ground)
     return {"cluster": ground.cluster_uid, "gateway": gateway.url, "models": ", ".join(sorted(urls))}
+
+
+def admission_policies(settings: Settings, site: Site, zone: Zone) -> list[dict[str, Any]]:
+    """The admission policies that hold the stack's namespaces, as objects."""
+    names = settings.namespaces
+    guarded = (names.gateway, names.serving, names.audit)
+    return admission.policies(rules.load(site.folder), zone, names.serving, guarded)
 
 
 def clients(settings: Settings) -> Clients:

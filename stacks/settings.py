@@ -8,32 +8,25 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
+
+from facts.days import Day
+from stacks.aws_settings import Aws
+from stacks.part import Count, Network, Part, Text, form
 
 KEY = "sovereign:settings"
 
-#: `cluster.kubeconfig` of the local cluster that the kit itself starts
-EMBEDDED = "embedded"
+#: `cluster.kubeconfig` of the local cluster that the kit itself starts, and of the one that the ground makes
+EMBEDDED, GROUND = "embedded", "ground"
 
 
 class SettingsError(ValueError):
     """Settings that can't be used; the message is a sentence for the person who wrote them."""
-
-
-def _form(pattern: str, advice: str) -> AfterValidator:
-    def check(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(advice)
-        return text
-
-    return AfterValidator(check)
 
 
 def _address(text: str) -> str:
@@ -44,49 +37,30 @@ def _address(text: str) -> str:
     return text
 
 
-def _network(cidr: str) -> str:
-    try:
-        ipaddress.ip_network(cidr)
-    except ValueError:
-        raise ValueError("a network is a CIDR block without host bits, such as 10.20.0.0/16") from None
-    return cidr
-
-
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 
-Label = Annotated[str, _form(_LABEL, "a name has a-z, 0-9 and '-', at most 63 of them")]
+Label = Annotated[str, form(_LABEL, "a name has a-z, 0-9 and '-', at most 63 of them")]
 ObjectName = Annotated[
-    str, _form(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*", "an object's name has a-z, 0-9, '-' and '.'")
+    str, form(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*", "an object's name has a-z, 0-9, '-' and '.'")
 ]
 LabelValue = Annotated[
     str,
-    _form(
+    form(
         r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?",
         "a label's value has letters, digits, '.', '_' and '-', at most 63",
     ),
 ]
-Text = Annotated[str, Field(min_length=1, max_length=253)]
-Count = Annotated[int, Field(strict=True, ge=1)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 Size = Annotated[
-    str, _form(r"[1-9][0-9]*(Mi|Gi|Ti)", "a size is a whole number of Mi, Gi or Ti, such as 80Gi")
+    str, form(r"[1-9][0-9]*(Mi|Gi|Ti)", "a size is a whole number of Mi, Gi or Ti, such as 80Gi")
 ]
-Network = Annotated[str, AfterValidator(_network)]
 Image = Annotated[
     str,
-    _form(
+    form(
         r"[a-z0-9-]+(\.[a-z0-9-]+)+(:\d+)?(/[a-z0-9._-]+)+(:[\w.-]+)?@sha256:[0-9a-f]{64}",
         "an image is pinned by digest: registry.host/path@sha256:<64 hex digits>",
     ),
 ]
-
-
-class Part(BaseModel):
-    """A mapping of the settings: keys are written in camelCase, unknown ones are refused."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, alias_generator=to_camel
-    )
 
 
 class State(Part):
@@ -95,11 +69,11 @@ class State(Part):
     #: relative files are relative to the site's base
     backend: Annotated[
         str,
-        _form(r"(file|s3|azblob|https)://\S+", "a backend is file://FOLDER, s3://, azblob:// or https://"),
+        form(r"(file|s3|azblob|https)://\S+", "a backend is file://FOLDER, s3://, azblob:// or https://"),
     ]
     secrets_provider: Annotated[
         str,
-        _form(
+        form(
             r"passphrase|(hashivault|awskms|azurekeyvault)://\S+",
             "it is `passphrase`, or a key at hashivault://, awskms:// or azurekeyvault://",
         ),
@@ -109,20 +83,28 @@ class State(Part):
 class Cluster(Part):
     """The one cluster that the stack is for; none is ever taken from the environment."""
 
-    #: `embedded`, or a kubeconfig file of one's own (relative to the site's base)
+    #: `embedded`, `ground` (the cluster that `aws` makes), or a kubeconfig file of one's own (relative to the
+    #: site's base)
     kubeconfig: Text
     context: Text | None = None
     #: the UID of the cluster's namespace kube-system: names one cluster in the world
     uid: (
-        Annotated[str, _form(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "it is the UID of kube-system")]
+        Annotated[str, form(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "it is the UID of kube-system")]
         | None
     ) = None
     #: which Kubernetes provider plugin applies the plan
     provider: Literal["kit", "official"] = "official"
+    #: `namespaces`: what the whole cluster shares (namespaces, classes of priority, admission policies) is
+    #: made by its owner, and the stack needs rights in its own namespaces only
+    rights: Literal["cluster", "namespaces"] = "cluster"
 
     @property
     def embedded(self) -> bool:
         return self.kubeconfig == EMBEDDED
+
+    @property
+    def of_ground(self) -> bool:
+        return self.kubeconfig == GROUND
 
 
 class Embedded(Part):
@@ -164,7 +146,7 @@ class Weights(Part):
     #: of the signed manifest, as `sovereign weights sign` prints it: any other folder is refused
     digest: Annotated[
         str,
-        _form(r"sha256:[0-9a-f]{64}", "a digest is sha256: and 64 hex digits, as `weights sign` prints it"),
+        form(r"sha256:[0-9a-f]{64}", "a digest is sha256: and 64 hex digits, as `weights sign` prints it"),
     ]
     #: MB a second that the volume gives, measured: how long a start may take follows from it
     read_rate: Annotated[int, Field(strict=True, ge=10, le=100_000)] = 200
@@ -185,7 +167,7 @@ class WritableRoot(Part):
 
     reason: Text
     #: the last day, within 180 days
-    until: date
+    until: Day
 
 
 class Model(Part):
@@ -200,7 +182,7 @@ class Model(Part):
     quantization: Text = "fp8"
     #: its folder on the volume of weights, which is mounted at /models
     path: Annotated[
-        str, _form(r"/models/[A-Za-z0-9][A-Za-z0-9._-]*", "the weights are a folder right under /models")
+        str, form(r"/models/[A-Za-z0-9][A-Za-z0-9._-]*", "the weights are a folder right under /models")
     ]
     weights: Weights
     #: the GPU by its catalogue name, such as H100-80; the embedded cluster has its own
@@ -220,7 +202,7 @@ class Model(Part):
     autoscale: Autoscale | None = None
     #: over which node label engines are spread: rooms, racks, zones
     failure_domain: Annotated[
-        str, _form(r"[a-z0-9./-]+/[A-Za-z0-9._-]+", "it is a node label such as topology.kubernetes.io/zone")
+        str, form(r"[a-z0-9./-]+/[A-Za-z0-9._-]+", "it is a node label such as topology.kubernetes.io/zone")
     ] = "topology.kubernetes.io/zone"
     #: among the models of a cluster: the higher one is scheduled first; none takes a running one's GPUs
     priority: Annotated[int, Field(strict=True, ge=0, le=1_000_000)] = 1000
@@ -228,7 +210,7 @@ class Model(Part):
     writable_root: WritableRoot | None = None
     #: arguments of `vllm serve` besides those that the kit sets; the rules judge them
     arguments: tuple[
-        Annotated[str, _form(r"--[a-z][\w.-]*(=.*)?", "an argument is --flag or --flag=value")], ...
+        Annotated[str, form(r"--[a-z][\w.-]*(=.*)?", "an argument is --flag or --flag=value")], ...
     ] = ()
 
     @model_validator(mode="after")
@@ -249,7 +231,7 @@ class LoadBalancer(Part):
     #: an address of the zone's networks (spec.loadBalancerIP)
     address: Annotated[str, AfterValidator(_address)] | None = None
     #: by which the cluster's controller gives an internal address: facts/load_balancers.yaml
-    annotations: dict[str, str] = {}
+    annotations: dict[str, str] = Field(default_factory=dict)
     #: spec.loadBalancerClass
     class_name: ObjectName | None = None
 
@@ -276,7 +258,7 @@ class Clients(Part):
     #: networks whose hosts may call the gateway
     networks: tuple[Network, ...] = ()
     #: the name that applications call
-    host: Annotated[str, _form(rf"{_LABEL}(\.{_LABEL})+", "a host is a whole DNS name")] | None = None
+    host: Annotated[str, form(rf"{_LABEL}(\.{_LABEL})+", "a host is a whole DNS name")] | None = None
     #: who issues the certificate for that name: the kit's own authority, or a ClusterIssuer of cert-manager
     issuer: ObjectName = "kit"
     load_balancer: LoadBalancer | None = None
@@ -336,12 +318,14 @@ class Settings(Part):
     state: State
     cluster: Cluster
     embedded: Embedded | None = None
+    #: a ground on AWS, for cluster.kubeconfig: ground
+    aws: Aws | None = None
     images: Images
     models: Annotated[tuple[Model, ...], AfterValidator(_some)]
     #: the public half, in PEM, of the ed25519 key that the site signs weights with
     weights_key: Annotated[
         str,
-        _form(
+        form(
             r"-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=\n]{50,100}\n-----END PUBLIC KEY-----\n?",
             "it is a public key in PEM, as `openssl pkey -pubout` writes it, under `weightsKey: |`",
         ),
@@ -365,7 +349,12 @@ class Settings(Part):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        faults = list(self._embedded_faults() if self.cluster.embedded else self._own_cluster_faults())
+        if self.cluster.embedded:
+            faults = list(self._embedded_faults())
+        else:
+            faults = list(self._ground_faults() if self.cluster.of_ground else self._own_cluster_faults())
+        if self.aws is not None and not self.cluster.of_ground:
+            faults.append("aws: makes a cluster: set cluster.kubeconfig: ground, or leave aws out")
         names = [model.object_name for model in self.models]
         if len(set(names)) < len(names) or not all(names) or any(len(name) > 50 for name in names):
             faults.append(
@@ -383,29 +372,57 @@ class Settings(Part):
         for key, value in (
             ("cluster.context", self.cluster.context),
             ("cluster.uid", self.cluster.uid),
-            *((f"models.{place}.gpu", model.gpu) for place, model in enumerate(self.models)),
-            *(
-                (f"models.{place}.weights.volume", one.weights.volume)
-                for place, one in enumerate(self.models)
-            ),
-            ("storageClass", self.storage_class),
-            ("storageKey", self.storage_key),
+            *((key, value) for key, value, _ in (*self._of_cluster(), *self._gpus())),
         ):
             if value is not None:
                 yield f"{key}: is for a cluster of your own: leave it out, the embedded one has its own"
+        if self.cluster.rights != "cluster":
+            yield "cluster.rights: the embedded cluster is the stack's own: leave it out"
 
     def _own_cluster_faults(self) -> Iterator[str]:
         if self.embedded is not None:
             yield "embedded: is for cluster.kubeconfig: embedded: leave it out"
-        for key, value, advice in (
-            ("cluster.context", self.cluster.context, "name the kubeconfig's context"),
-            ("storageClass", self.storage_class, "name an encrypted StorageClass of the cluster"),
-            ("storageKey", self.storage_key, "name the key that encrypts that StorageClass"),
-            *self._of_models("gpu", "name the GPU, such as H100-80: `sovereign size` lists them"),
-            *self._of_models("weights.volume", "name the PersistentVolume that holds the weights"),
+        if self.cluster.context is None:
+            yield "cluster.context: is missing: name the kubeconfig's context"
+        yield from self._missing(*self._of_cluster(), *self._gpus())
+        yield from self.placeholders()
+
+    def _ground_faults(self) -> Iterator[str]:
+        if self.aws is None:
+            yield "aws: is missing: with cluster.kubeconfig: ground, say which ground it is"
+        if self.cluster.provider != "official":
+            yield "cluster.provider: the cluster of a ground is for the official plugin: leave it out"
+        used = self.aws is not None and self.aws.cluster is not None
+        for key, value in (
+            ("embedded", self.embedded),
+            ("cluster.context", self.cluster.context),
+            *((key, value) for key, value, _ in self._of_cluster() if not used),
         ):
+            if value is not None:
+                yield f"{key}: the ground has its own: leave it out"
+        if self.cluster.rights != "cluster" and not used:
+            yield "cluster.rights: the cluster is the ground's own: leave it out"
+        yield from self._missing(*self._gpus(), *(self._of_cluster() if used else ()))
+        if self.aws is not None:
+            yield from self.aws.faults({model.name for model in self.models})
+
+    def _of_cluster(self) -> Iterator[tuple[str, str | None, str]]:
+        """What a cluster that is there has of its own, as (key, value, advice)."""
+        yield "storageClass", self.storage_class, "name an encrypted StorageClass of the cluster"
+        yield "storageKey", self.storage_key, "name the key that encrypts that StorageClass"
+        yield from self._of_models("weights.volume", "name the PersistentVolume that holds the weights")
+
+    def _gpus(self) -> Iterator[tuple[str, str | None, str]]:
+        yield from self._of_models("gpu", "name the GPU, such as H100-80: `sovereign size` lists them")
+
+    @staticmethod
+    def _missing(*wanted: tuple[str, str | None, str]) -> Iterator[str]:
+        for key, value, advice in wanted:
             if value is None:
                 yield f"{key}: is missing: {advice}"
+
+    def placeholders(self) -> Iterator[str]:
+        """Digests that stand for something yet to come: a release is refused with them, a review isn't."""
         for key, image in self.images.model_dump().items():
             if len(set(image.rpartition(":")[2])) == 1:
                 yield f"images.{key}: its digest is a placeholder: give the digest of an image that exists"

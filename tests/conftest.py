@@ -14,9 +14,7 @@ def pytest_configure() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--golden", action="store_true", help="write the reviewed files of tests/stacks/golden anew"
-    )
+    parser.addoption("--golden", action="store_true", help="write the reviewed files of tests/*/golden anew")
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _weight(item: pytest.Item) -> int:
-    """0 for a plain function call, 1 for one that needs the API server, 2 for one that needs the engine."""
+    """0 for a plain function call, 1 for one that needs the API server or checkov, 2 for one that needs the
+    engine."""
     marks = {mark.name for mark in item.iter_markers()}
-    return 2 if "engine" in marks else 1 if "cluster" in marks else 0
+    return 2 if "engine" in marks else 1 if marks & {"cluster", "checkov"} else 0

@@ -111,17 +111,18 @@ class Isolation(ComponentResource):
 
     def _place(
         self,
-        namespace: Namespace,
+        namespace: Namespace | None,
         name: str,
         app: str,
         provider: Provider,
         ingress: list[NetworkPolicyIngressRuleArgs],
         egress: list[NetworkPolicyEgressRuleArgs],
     ) -> Place:
-        options = ResourceOptions(parent=self, provider=provider, depends_on=[namespace])
+        after = () if namespace is None else (namespace,)
+        options = ResourceOptions(parent=self, provider=provider, depends_on=after)
         deny = _policy(name, "default-deny", {}, None, None, options)
         allow = _policy(name, app, {"app": app}, ingress, egress, options)
-        return Place(name, provider, (namespace, deny, allow))
+        return Place(name, provider, (*after, deny, allow))
 
 
 def _policy(

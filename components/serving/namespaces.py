@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pulumi import ComponentResource, ResourceOptions
 from pulumi_kubernetes.core.v1 import Namespace
-from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
 from components.ground import Ground
 
@@ -23,12 +23,13 @@ class NamespaceNames:
 
 
 class Namespaces(ComponentResource):
-    """One namespace for the gateway, one for the model, one for the audit records."""
+    """One namespace for the gateway, one for the model, one for the audit records; on a shared cluster its
+    owner has made them."""
 
     names: NamespaceNames
-    gateway: Namespace
-    serving: Namespace
-    audit: Namespace
+    gateway: Namespace | None
+    serving: Namespace | None
+    audit: Namespace | None
 
     def __init__(
         self, name: str, names: NamespaceNames, ground: Ground, opts: ResourceOptions | None = None
@@ -40,17 +41,24 @@ class Namespaces(ComponentResource):
         self.audit = self._namespace(names.audit, ground)
         self.register_outputs({})
 
-    def _namespace(self, name: str, ground: Ground) -> Namespace:
-        modes = ("enforce", "audit", "warn")
+    def _namespace(self, name: str, ground: Ground) -> Namespace | None:
+        if ground.shared:
+            return None
         return Namespace(
             name,
-            metadata=ObjectMetaArgs(
-                name=name,
-                labels={
-                    "app.kubernetes.io/part-of": "sovereign",
-                    **{f"pod-security.kubernetes.io/{mode}": "restricted" for mode in modes},
-                    **{f"pod-security.kubernetes.io/{mode}-version": _POD_SECURITY for mode in modes},
-                },
-            ),
+            metadata=metadata(name),
             opts=ResourceOptions(parent=self, provider=ground.provider, depends_on=list(ground.made)),
         )
+
+
+def metadata(name: str) -> ObjectMetaArgsDict:
+    """What a namespace of the service is called and labelled."""
+    modes = ("enforce", "audit", "warn")
+    return {
+        "name": name,
+        "labels": {
+            "app.kubernetes.io/part-of": "sovereign",
+            **{f"pod-security.kubernetes.io/{mode}": "restricted" for mode in modes},
+            **{f"pod-security.kubernetes.io/{mode}-version": _POD_SECURITY for mode in modes},
+        },
+    }

@@ -7,8 +7,9 @@ the signature that the site gave there is no start.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pulumi import ComponentResource, ResourceOptions
 from pulumi_kubernetes.apps.v1 import (
@@ -27,7 +28,6 @@ from pulumi_kubernetes.core.v1 import (
     ScopeSelectorArgs,
     Service,
 )
-from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 from pulumi_kubernetes.scheduling.v1 import PriorityClass
 
@@ -163,7 +163,7 @@ class VllmServer(ComponentResource):
             data={"key.pem": weights.public_key},
             opts=place.options(self),
         )
-        priority = self._priority(model, place)
+        priority = self._priority(model, place, ground)
         quota = self._quota(model, fit, place, priority)
         cached = weights.cache is not None
         workload = Workload(
@@ -188,7 +188,7 @@ class VllmServer(ComponentResource):
             gpu_resource=fit.gpu.resource,
             gpu_product=ground.gpu_labels.get(model.name),
             spread=model.failure_domain,
-            priority_class=f"{place.name}-{who.name}",
+            priority_class=priority_class(model, place.name),
             annotations=_said(model, fit, weights),
             writable_root=model.writable_root is not None,
             start_within=within.ready,
@@ -216,7 +216,7 @@ class VllmServer(ComponentResource):
                 template=workload.template(),
             ),
             opts=place.options(
-                self, after=[account, self.weights, key, priority, quota, keys.engines[model.name].secret]
+                self, after=[account, self.weights, key, *priority, quota, keys.engines[model.name].secret]
             ),
         )
         self.service = service(who, place, metrics=False, parent=self)
@@ -256,20 +256,14 @@ class VllmServer(ComponentResource):
             opts=place.options(self, after=[self.deployment]),
         )
 
-    def _priority(self, model: Model, place: Place) -> PriorityClass:
+    def _priority(self, model: Model, place: Place, ground: Ground) -> Sequence[PriorityClass]:
         """A class of its own: the quota counts the pods that have it."""
-        name = f"{place.name}-{model.identity.name}"
-        return PriorityClass(
-            name,
-            metadata=ObjectMetaArgs(name=name, labels=model.identity.labels),
-            value=model.priority,
-            global_default=False,
-            preemption_policy="Never",
-            description=f"Engines of {model.name}. They wait for GPUs and take none from others.",
-            opts=place.options(self),
-        )
+        if ground.shared:
+            return ()
+        name = priority_class(model, place.name)
+        return (PriorityClass(name, **priority(model, place.name), opts=place.options(self)),)
 
-    def _quota(self, model: Model, fit: Fit, place: Place, priority: PriorityClass) -> ResourceQuota:
+    def _quota(self, model: Model, fit: Fit, place: Place, after: Sequence[PriorityClass]) -> ResourceQuota:
         """As many engines as are meant, whoever asks for more. Half as many again may be there while a failed
         room's pods hang in their end: else the quota would keep their successors away."""
         engines = model.most + max(model.spare, math.ceil(model.most / 2))
@@ -282,13 +276,31 @@ class VllmServer(ComponentResource):
                 scope_selector=ScopeSelectorArgs(
                     match_expressions=[
                         ScopedResourceSelectorRequirementArgs(
-                            scope_name="PriorityClass", operator="In", values=[f"{place.name}-{name}"]
+                            scope_name="PriorityClass",
+                            operator="In",
+                            values=[priority_class(model, place.name)],
                         )
                     ]
                 ),
             ),
-            opts=place.options(self, after=[priority]),
+            opts=place.options(self, after=after),
         )
+
+
+def priority_class(model: Model, namespace: str) -> str:
+    """The name of the class of priority of a model's engines."""
+    return f"{namespace}-{model.identity.name}"
+
+
+def priority(model: Model, namespace: str) -> Mapping[str, Any]:
+    """What the class of priority of a model's engines says."""
+    return {
+        "metadata": {"name": priority_class(model, namespace), "labels": model.identity.labels},
+        "value": model.priority,
+        "global_default": False,
+        "preemption_policy": "Never",
+        "description": f"Engines of {model.name}. They wait for GPUs and take none from others.",
+    }
 
 
 def downtime(model: Model, read_rate: int) -> str:

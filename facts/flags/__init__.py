@@ -3,6 +3,7 @@ from the published wheels by `python -m facts.flags`, and what replaced the flag
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,15 @@ def table(version: str) -> Table:
 def instead(flag: str) -> str | None:
     """What replaced a removed flag: a flag, or a sentence; None where nothing did or nothing is known."""
     return _replaced().get(_bare(flag))
+
+
+def advice(flag: str, table: Table) -> str:
+    """What to write in the place of a flag that a version doesn't know."""
+    found = instead(flag)
+    if found:
+        return f"take {found}" if found.startswith("--") else found
+    near = get_close_matches(flag, table.flags, 1)
+    return f"it has --{near[0]}" if near else "it has no flag like it"
 
 
 @cache

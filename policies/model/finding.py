@@ -14,7 +14,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """`seen` is a parsed host, network, region, image, flag name or the like; never a secret or free text."""
+    """`seen` is a parsed host, network, region, image, flag name or the like; never a secret or free text.
+
+    `faulty`: the rule itself failed, so nothing may waive it.
+    """
 
     urn: str
     path: str
@@ -25,6 +28,7 @@ class Finding:
     why: str
     fix: str
     verdict: Verdict
+    faulty: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The finding as the versioned contract has it."""
@@ -41,12 +45,44 @@ class Finding:
         }
 
 
+@dataclass(frozen=True, order=True)
+class Waived:
+    """A finding that stands for a while, because two people signed for it (policies/waivers.py).
+
+    `notice`: what is to be said of the waiver's end, where that is near or past.
+    """
+
+    finding: Finding
+    file: str
+    owner: str
+    approver: str
+    reason: str
+    expires: str
+    notice: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **self.finding.to_json(),
+            "waiver": {
+                "file": self.file,
+                "owner": self.owner,
+                "approver": self.approver,
+                "reason": self.reason,
+                "expires": self.expires,
+                "notice": self.notice,
+            },
+        }
+
+
 @dataclass(frozen=True)
 class Judgement:
-    """All that the rules said of one plan. `not_visible` lists what was masked to this reader."""
+    """All that the rules said of one plan. `not_visible` lists what was masked to this reader, `warnings`
+    what rules on trial found."""
 
     findings: tuple[Finding, ...]
     not_visible: tuple[Finding, ...] = ()
+    waived: tuple[Waived, ...] = ()
+    warnings: tuple[Finding, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -58,4 +94,6 @@ class Judgement:
             "verdict": self.verdict,
             "findings": [finding.to_json() for finding in self.findings],
             "not_visible": [finding.to_json() for finding in self.not_visible],
+            "waived": [waived.to_json() for waived in self.waived],
+            "warnings": [finding.to_json() for finding in self.warnings],
         }

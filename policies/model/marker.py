@@ -1,6 +1,7 @@
-"""UNKNOWN (not known yet) and MASKED (a secret that this reader can't see).
+"""UNKNOWN (not known yet), MASKED (a secret that this reader can't see), and a secret that it sees.
 
-Neither equals anything, itself included, so that a comparison can't let one pass for a value; test with `is`.
+Of the two markers, neither equals anything, itself included, so that a comparison can't let one pass for a
+value; test with `is`.
 """
 
 from typing import Any, Final
@@ -42,3 +43,18 @@ MASKED: Final = Marker("MASKED")
 def is_marker(value: object) -> bool:
     """Whether `value` is UNKNOWN or MASKED."""
     return isinstance(value, Marker)
+
+
+class Sealed(str):
+    """A text that is a secret of the stack, in clear here: its state encrypts it, and nothing shows it."""
+
+    __slots__ = ()
+
+
+def sealed(value: Any) -> Any:
+    """A value with every text in it as Sealed."""
+    if isinstance(value, str):
+        return Sealed(value)
+    if isinstance(value, dict):
+        return {key: sealed(item) for key, item in value.items()}
+    return [sealed(item) for item in value] if isinstance(value, list) else value

@@ -34,25 +34,26 @@ class Node:
     def __getitem__(self, key: str) -> "Node":
         """The member `key` of a mapping; a node of None where there is none."""
         child = f"{self.path}.{key}" if self.path else key
-        if self._readable(Mapping, "a mapping"):
+        # exact types first, here and below: nodes are read a hundred times a resource
+        if type(self.value) is dict or self._readable(Mapping, "a mapping"):
             return Node(self.value.get(key), child, self.touched)
         return Node(None, child, self.touched)
 
     def each(self) -> Iterator["Node"]:
         """The items of a list; nothing where there is none."""
-        if self._readable(Sequence, "a list"):
+        if type(self.value) is list or self._readable(Sequence, "a list"):
             for index, item in enumerate(self.value):
                 yield Node(item, f"{self.path}[{index}]", self.touched)
 
     def members(self) -> Iterator[tuple[str, "Node"]]:
         """The members of a mapping; nothing where there is none."""
-        if self._readable(Mapping, "a mapping"):
+        if type(self.value) is dict or self._readable(Mapping, "a mapping"):
             for key, item in self.value.items():
                 yield str(key), Node(item, f"{self.path}.{key}" if self.path else str(key), self.touched)
 
     def text(self) -> str | None:
         """The string here; None where there is none or it can't be read."""
-        return self.value if self._readable(str, "a string") else None
+        return self.value if type(self.value) is str or self._readable(str, "a string") else None
 
     def flag(self) -> bool | None:
         """The boolean here; None where there is none or it can't be read."""

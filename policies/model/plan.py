@@ -6,6 +6,7 @@ from datetime import date
 from functools import cached_property
 
 from facts.sentinels import digest
+from facts.zones import Declared
 from policies import closed_world
 from policies.model.resource import Resource
 
@@ -14,13 +15,60 @@ _NAMES = ("bucket", "name", "identifier", "clusterIdentifier", "vaultName", "str
 
 
 @dataclass(frozen=True)
+class Runner:
+    """The machine that plans and applies: its host name, and what a CI service calls it.
+
+    `hosted`: whether it is the service's own machine rather than one of the owner's. None: not told.
+    """
+
+    names: tuple[str, ...] = ()
+    service: str | None = None
+    hosted: bool | None = None
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a part of what runs is fetched from, or kept: a git remote. `pinned`: by a whole commit."""
+
+    part: str
+    url: str
+    pinned: bool = True
+
+
+@dataclass(frozen=True)
+class UsedPart:
+    """A part of the ground that somebody else keeps, by its key in the settings: no plan shows it, so its
+    owner answers for what `routes` ask of it. `declared` is empty where the word names nobody or no dates."""
+
+    key: str
+    routes: tuple[str, ...]
+    declared: tuple[Declared, ...] = ()
+
+
+@dataclass(frozen=True)
 class StackFacts:
-    """Where a stack keeps its state and the key of its secrets, and its zone's name. None: not told here."""
+    """What is known of a stack and of the run that plans it. None: not told here.
+
+    `environments`: what the settings import from Pulumi ESC. `engine`: the variables that steer the engine
+    and its providers. `lowered`: rules that the policy configuration lowers or switches off. `used`: parts of
+    the ground that somebody else keeps.
+    """
 
     name: str | None = None
     backend: str | None = None
     secrets_provider: str | None = None
     zone: str | None = None
+    environments: tuple[str, ...] = ()
+    runner: Runner | None = None
+    origins: tuple[Origin, ...] = ()
+    engine: Mapping[str, str] | None = None
+    lowered: tuple[str, ...] = ()
+    used: tuple[UsedPart, ...] = ()
+
+    @property
+    def declared(self) -> tuple[Declared, ...]:
+        """What the owners of used parts answer for."""
+        return tuple(word for part in self.used for word in part.declared)
 
 
 @dataclass(frozen=True)
@@ -28,7 +76,7 @@ class Plan:
     """`whole` says that nothing is missing: only then may a rule conclude from what is absent.
 
     `source` names where the plan came from, for messages: the engine, a preview, a state export, manifests.
-    `at`: the day on which it is judged, for what ends on a day.
+    `at`: the day on which it is judged, for what ends on a day. `unchanged`: URNs of what is as was released.
     """
 
     resources: tuple[Resource, ...]
@@ -37,6 +85,7 @@ class Plan:
     source: str = "engine"
     allowed_types: frozenset[str] = field(default_factory=closed_world.allowed)
     at: date = field(default_factory=date.today)
+    unchanged: frozenset[str] = frozenset()
 
     @staticmethod
     def of(
@@ -47,10 +96,19 @@ class Plan:
         source: str = "engine",
         allowed_types: frozenset[str] | None = None,
         at: date | None = None,
+        unchanged: Iterable[str] = (),
     ) -> "Plan":
         """`allowed_types`: the closed world; the kit's own list where it isn't given."""
         types = closed_world.allowed() if allowed_types is None else allowed_types
-        return Plan(tuple(resources), stack or StackFacts(), whole, source, types, at or date.today())
+        return Plan(
+            tuple(resources),
+            stack or StackFacts(),
+            whole,
+            source,
+            types,
+            at or date.today(),
+            frozenset(unchanged),
+        )
 
     @cached_property
     def by_urn(self) -> Mapping[str, Resource]:
@@ -90,11 +148,11 @@ class Plan:
 
     @cached_property
     def by_kind(self) -> Mapping[str, tuple[Resource, ...]]:
-        """Kubernetes objects by `group/Kind`."""
+        """Kubernetes objects by `group/Kind`, and as HOLDER those of other kinds that hold pods."""
         kinds: dict[str, list[Resource]] = {}
         for item in self.objects:
-            if item.kind is not None:
-                kinds.setdefault(item.kind, []).append(item)
+            for kind in item.kinds:
+                kinds.setdefault(kind, []).append(item)
         return {kind: tuple(items) for kind, items in kinds.items()}
 
     @cached_property

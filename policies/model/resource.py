@@ -10,8 +10,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from policies.model.pods import HOLDER, Holding, holdings, may_hold
+
 if TYPE_CHECKING:
     from policies.walkers.strings import Leaf
+
+#: A resource that reads the outputs of another stack of the same backend.
+STACK_REFERENCE = "pulumi:pulumi:StackReference"
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,17 @@ class Resource:
             return leaves(self.inputs, secret_data=self.kind == "core/Secret")
         except TooMuch:
             return None
+
+    @cached_property
+    def holdings(self) -> tuple[Holding, ...]:
+        """The pods in it, where its kind is none of the Kubernetes API that holds pods."""
+        return holdings(self.inputs) if may_hold(self.kind) and self.leaves is not None else ()
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds as which rules look at it: its own, and that of whatever else holds pods."""
+        own = () if self.kind is None else (self.kind,)
+        return (*own, HOLDER) if self.holdings else own
 
     @property
     def package(self) -> str:

@@ -39,6 +39,7 @@ def read(data: Mapping[str, Any], name: str, allowed_types: frozenset[str] | Non
             )
     resources: dict[str, Resource] = {}
     shown: dict[str, int] = {}
+    unchanged: list[str] = []
     for index, step in enumerate(steps):
         if not isinstance(step, Mapping) or not isinstance(step.get("op"), str):
             raise UnreadableInput(f"{name}: step {index} has no operation: {AGAIN}.")
@@ -46,6 +47,8 @@ def read(data: Mapping[str, Any], name: str, allowed_types: frozenset[str] | Non
         if step["op"] not in _GONE:
             new = resource(step.get("newState"), f"{name}: the new state of step {index}")
             resources[new.urn] = new
+            if step["op"] == "same":
+                unchanged.append(new.urn)
     _complete(data, shown, resources, name)
     stack = next((found for urn in resources if (found := stack_name(urn))), None)
     config = data.get("config")
@@ -54,6 +57,7 @@ def read(data: Mapping[str, Any], name: str, allowed_types: frozenset[str] | Non
         stack_facts(config if isinstance(config, Mapping) else {}, stack),
         source="preview",
         allowed_types=allowed_types,
+        unchanged=unchanged,
     )
 
 

@@ -33,7 +33,9 @@ def read(data: Mapping[str, Any], name: str, allowed_types: frozenset[str] | Non
             resources.setdefault(one.urn, one)
     stack = next((found for urn in resources if (found := stack_name(urn))), None)
     facts = replace(StackFacts(name=stack), secrets_provider=_secrets_provider(deployment))
-    return Plan.of(resources.values(), facts, source="state", allowed_types=allowed_types)
+    return Plan.of(
+        resources.values(), facts, source="state", allowed_types=allowed_types, unchanged=resources
+    )
 
 
 def _secrets_provider(deployment: Mapping[str, Any]) -> str | None:

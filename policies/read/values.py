@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from policies.model import MASKED, UNKNOWN
+from policies.model import MASKED, UNKNOWN, sealed
 
 SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
 SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"
@@ -44,16 +44,17 @@ def plain(value: Any, *, blinded: bool = True) -> Any:
     if signature == SECRET:
         return _secret(value, blinded)
     if signature == OUTPUT:
-        return plain(value["value"], blinded=blinded) if "value" in value else UNKNOWN
+        inner = plain(value["value"], blinded=blinded) if "value" in value else UNKNOWN
+        return sealed(inner) if value.get("secret") is True else inner
     return {str(key): plain(item, blinded=blinded) for key, item in value.items() if key != SIGNATURE}
 
 
 def _secret(value: Mapping[str, Any], blinded: bool) -> Any:
     if "value" in value:
-        return plain(value["value"], blinded=blinded)
+        return sealed(plain(value["value"], blinded=blinded))
     if "plaintext" in value:
         try:
-            return plain(json.loads(value["plaintext"]), blinded=False)
+            return sealed(plain(json.loads(value["plaintext"]), blinded=False))
         except (TypeError, ValueError):
             return MASKED
     return MASKED

@@ -34,10 +34,9 @@ def agree(subject: Subject, zone: Zone) -> Iterator[Hit]:
     as long as the weights take to be read; the liveness probe must bear a busy server; readiness must fail
     before the server stops listening; preStop and --shutdown-timeout must end before the kill."""
     for engine in vllm.engines(subject):
-        if engine.container.group == "containers":
-            yield from _start(subject, engine)
-            yield from _life(subject, engine)
-            yield from _stop(subject, engine)
+        yield from _start(subject, engine)
+        yield from _life(subject, engine)
+        yield from _stop(subject, engine)
 
 
 def _start(subject: Subject, engine: Engine) -> Iterator[Hit]:
@@ -49,21 +48,19 @@ def _start(subject: Subject, engine: Engine) -> Iterator[Hit]:
             why=f"the engine gives itself {ready:.0f} s to become ready, and the probe kills it before",
         )
     said = quiet(engine.container.pod.annotations)
-    weights, rate = said["llm.kit/weights-bytes"].text(), said["llm.kit/read-rate"].text()
-    if not (weights and rate and weights.isdigit() and rate.isdigit() and int(rate)):
-        return
-    needed = budgets.ready_seconds(int(weights), int(rate))
+    weights, rate = (_seconds(said[key].text()) for key in ("llm.kit/weights-bytes", "llm.kit/read-rate"))
+    needed = budgets.ready_seconds(int(weights), int(rate)) if weights and rate else 0
     if ready < needed:
         yield subject.refuse(
             engine.container.node["env"],
             seen=f"VLLM_ENGINE_READY_TIMEOUT_S: {ready:.0f}",
-            why=f"{int(weights) / 1e9:.0f} GB at {int(rate) / 1e6:.0f} MB/s may take {needed} s in all",
+            why=f"{weights / 1e9:.0f} GB at {rate / 1e6:.0f} MB/s may take {needed} s in all",
         )
 
 
 def _life(subject: Subject, engine: Engine) -> Iterator[Hit]:
     probe = engine.container.node["livenessProbe"]
-    if not probe.absent and (waits := _reach(probe)) is not None and waits < _BUSY:
+    if (waits := _reach(probe)) is not None and waits < _BUSY:
         yield subject.refuse(
             probe, seen=f"{waits:.0f} s", why=f"a server that is only busy for {_BUSY} s is killed"
         )
@@ -76,7 +73,7 @@ def _stop(subject: Subject, engine: Engine) -> Iterator[Hit]:
     )
     leave = container["lifecycle"]["preStop"]["sleep"]["seconds"].number() or 0
     grace = _or(pod.spec["terminationGracePeriodSeconds"], _GRACE)
-    if grace is not None and (drain or leave) and grace <= leave + drain:
+    if grace is not None and grace <= leave + drain:
         yield subject.refuse(
             pod.spec["terminationGracePeriodSeconds"],
             seen=f"{grace:.0f} s",
@@ -93,7 +90,7 @@ def _stop(subject: Subject, engine: Engine) -> Iterator[Hit]:
 
 def _ready(engine: Engine) -> float:
     found = engine.setting("VLLM_ENGINE_READY_TIMEOUT_S")
-    return _seconds(found.text or "") or _READY_DEFAULT if found else _READY_DEFAULT
+    return _seconds(found.text, _READY_DEFAULT) if found else _READY_DEFAULT
 
 
 def _reach(probe: Node) -> float | None:
@@ -107,8 +104,9 @@ def _or(node: Node, default: float) -> float | None:
     return default if node.absent else node.number()
 
 
-def _seconds(text: str) -> float:
+def _seconds(text: str | None, default: float = 0) -> float:
+    """The number that a text is; another where it is none."""
     try:
-        return float(text)
+        return float(text or "")
     except ValueError:
-        return 0.0
+        return default

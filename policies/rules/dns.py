@@ -15,12 +15,14 @@ from policies.walkers import hosts
 _CONTROLS = ("HDS EXI 05", "HIPAA 164.312(e)(1)", "GDPR 32", "SNC 12.14", "SNC 13.2")
 
 _NODE_LOCAL_DNS = "169.254.20.10"
-#: ConfigMaps from which the cluster's DNS is configured: CoreDNS, its extension on AKS and others, NodeLocal
-#: DNS, kube-dns (kubernetes.io/docs/tasks/administer-cluster/dns-custom-nameservers, .../nodelocaldns).
-_CONFIG_MAPS = ("coredns", "coredns-custom", "node-local-dns", "kube-dns")
+#: Files by which CoreDNS and NodeLocal DNS are configured, and extended on AKS, k3s and others, and what
+#: kube-dns reads (kubernetes.io/docs/tasks/administer-cluster/dns-custom-nameservers, .../nodelocaldns).
+_COREFILES = ("Corefile", ".server", ".override")
+_KUBE_DNS = ("upstreamNameservers", "stubDomains")
 #: CoreDNS plugins that pass questions on (coredns.io/plugins, and the external `fanout`; `proxy` before 1.5).
 _FORWARDERS = ("forward", "proxy", "fanout", "grpc")
-_CLUSTER_DNS = ("__PILLAR__CLUSTER__DNS__", "__PILLAR__LOCAL__DNS__")
+#: What NodeLocal DNS replaces by the address of the cluster's own DNS.
+_CLUSTER_DNS = "__PILLAR__CLUSTER__DNS__"
 
 
 @rule(
@@ -45,17 +47,18 @@ _CLUSTER_DNS = ("__PILLAR__CLUSTER__DNS__", "__PILLAR__LOCAL__DNS__")
 )
 def pods(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A resolver outside sees every name that is asked, and is a tunnel for data. dnsPolicy Default asks the
-    node's resolvers, which nothing here knows. hostAliases give an honest name a false address."""
+    node's resolvers, which nothing here knows: only systems that the zone names by digest may (the cluster's
+    own DNS has nobody else to ask). hostAliases give an honest name a false address."""
     for pod in kubernetes.pods(subject):
         policy, config = pod.spec["dnsPolicy"], pod.spec["dnsConfig"]
         servers = list(config["nameservers"].each())
         chosen = policy.text()
-        if chosen == "Default":
+        if chosen == "Default" and not kubernetes.may(subject, pod, "node-dns", zone):
             yield subject.refuse(
                 policy, seen=chosen, why="the pod asks the node's resolvers, whichever they are"
             )
-        elif chosen == "None" and not servers and not config.opaque and not config["nameservers"].opaque:
-            yield subject.refuse(policy, seen=chosen, why="no resolver is named")
+        elif chosen == "None" and not servers:
+            yield subject.refuse(policy, seen=chosen, why="no resolver is named here")
         for where in servers:
             text = where.text()
             if text is not None and not _is_resolver_of_zone(text, zone):
@@ -66,20 +69,18 @@ def pods(subject: Subject, zone: Zone) -> Iterator[Hit]:
                 )
         for where in config["searches"].each():
             text = where.text()
-            host = hosts.host_of(text) if text else None
-            if text and text != "." and (host is None or not hosts.inside(f"name.{host}", zone)):
+            if text is not None and text != "." and not hosts.inside(f"name.{text}", zone):
                 yield subject.refuse(
                     where,
-                    seen=host or "no domain",
+                    seen=hosts.host_of(text) or "no domain",
                     why="every short name is asked for in this domain, outside the zone",
                 )
         for alias in pod.spec["hostAliases"].each():
             text = alias["ip"].text()
-            host = hosts.host_of(text) if text else None
-            if text and (host is None or not hosts.inside(host, zone)):
+            if text is not None and not hosts.inside(text, zone):
                 yield subject.refuse(
                     alias["ip"],
-                    seen=host or "no address",
+                    seen=hosts.host_of(text) or "no address",
                     why="names are led to this address outside the zone",
                 )
 
@@ -98,23 +99,20 @@ def forward(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """All pods ask the cluster's DNS, so whoever it forwards to sees every name and can carry data in and
     out, past every policy. /etc/resolv.conf means the node's resolvers, which nothing here knows: that can't
     be judged."""
-    name = subject["metadata"]["name"].text()
     for key, where in subject["binaryData"].members():
-        if key == "Corefile" or name in _CONFIG_MAPS:
+        if key.endswith(_COREFILES):
             yield subject.undecided(where, seen="binary data", why="the DNS server reads it, and no rule can")
     for key, where in subject["data"].members():
-        if name == "kube-dns" and key in ("upstreamNameservers", "stubDomains"):
+        if key in _KUBE_DNS:
             targets = _kube_dns(where)
-        elif key == "Corefile" or (
-            name in _CONFIG_MAPS and key.endswith((".server", ".override", "Corefile"))
-        ):
+        elif key.endswith(_COREFILES):
             targets = _corefile(where)
         else:
             continue
         for target in targets:
-            if target in _CLUSTER_DNS:
+            if target == _CLUSTER_DNS:
                 continue
-            if target.startswith(("/", "{", "__", "$")):
+            if target.startswith(("/", "{", "__")):
                 shown = "/etc/resolv.conf" if target == "/etc/resolv.conf" else "a file or variable"
                 yield subject.undecided(
                     where,
@@ -134,9 +132,7 @@ def forward(subject: Subject, zone: Zone) -> Iterator[Hit]:
 def _is_resolver_of_zone(text: str, zone: Zone) -> bool:
     """Whether a resolver lies in the zone. Link-local ones are the clouds' own, but for the node-local
     cache."""
-    host = hosts.host_of(text)
-    if host is None:
-        return False
+    host = hosts.host_of(text) or ""
     address = hosts.address_of(host)
     if address is None:
         return hosts.inside(host, zone)
@@ -146,24 +142,20 @@ def _is_resolver_of_zone(text: str, zone: Zone) -> bool:
 
 
 def _corefile(where: Node) -> Iterator[str]:
-    """To whom a Corefile forwards."""
+    """To whom a Corefile forwards (coredns.io/manual/configuration: a directive begins its line)."""
     for line in (where.text() or "").splitlines():
-        tokens = (
-            re.sub(r"(^|\s)#.*", "", line).replace("{", " { ").split() if "{$" not in line else line.split()
-        )
-        for place, token in enumerate(tokens):
-            if token.lower() in _FORWARDERS and (place == 0 or tokens[place - 1] in ("{", "}")):
-                for target in tokens[place + 2 :]:
-                    if target in ("{", "}"):
-                        break
-                    yield target
+        directive, *arguments = [word.strip('"') for word in re.sub(r"\s#.*", "", line).split()] or [""]
+        if directive in _FORWARDERS:
+            for target in arguments[1:]:
+                if target == "{":
+                    break
+                yield target
 
 
 def _kube_dns(where: Node) -> Iterator[str]:
     """The resolvers in a setting of kube-dns: a list, or a mapping of domains to lists, as JSON."""
-    text = where.text()
     try:
-        data = json.loads(text) if text else []
+        data = json.loads(where.text() or "[]")
     except ValueError:
         yield "{"
         return

@@ -27,6 +27,7 @@ _AROUND = "it is the model, without the gateway before it"
 _SERVING = "llm-serving"
 _ROUTES = "gateway.networking.k8s.io/*Route"
 _GATEWAY = "gateway.networking.k8s.io/Gateway"
+_OF_ISTIO = "networking.istio.io/VirtualService"
 
 #: kubernetes-sigs/aws-load-balancer-controller docs/guide/ingress/annotations.md: internal unless it says
 #: otherwise.
@@ -34,14 +35,12 @@ _SCHEME = "alb.ingress.kubernetes.io/scheme"
 #: Annotations that put text into the configuration of the proxy: no rule can tell what it does.
 #: kubernetes.github.io/ingress-nginx (annotations), docs.nginx.com (nginx.org/), haproxy-ingress and
 #: haproxy.org.
-_SNIPPETS = ("-snippet", "-snippets", "/config-backend", "/config-frontend")
-#: Annotations that name where requests, copies of them, or their headers are sent.
+_SNIPPETS = ("-snippet", "-snippets", "/config-backend")
+#: Annotations that name where requests, copies of them, or callers are sent.
 _TARGETS = (
-    "auth-proxy-set-headers-url",
     "auth-signin",
     "auth-tls-error-page",
     "auth-url",
-    "mirror-host",
     "mirror-target",
     "permanent-redirect",
     "temporal-redirect",
@@ -73,10 +72,7 @@ def ingress(subject: Subject, zone: Zone) -> Iterator[Hit]:
     send its headers to an authenticator outside, or write any directive into the proxy's configuration."""
     for annotation, where in subject["metadata"]["annotations"].members():
         yield from _annotation(subject, annotation, where, zone)
-    for name, namespace in _ingress_services(subject):
-        text = name.text()
-        if text is not None and _is_model(subject, text, namespace):
-            yield subject.refuse(name, seen=f"Service {text}", why=_AROUND)
+    yield from _models(subject)
 
 
 @rule(
@@ -93,10 +89,7 @@ def routes(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """HTTPRoutes and their kin: a backend that is the model goes around the gateway; a RequestMirror copies
     each request to a second Service, with the prompt in it and no record; a redirect can lead callers
     outside."""
-    for name, namespace in _route_services(subject):
-        text = name.text()
-        if text is not None and _is_model(subject, text, namespace):
-            yield subject.refuse(name, seen=f"Service {text}", why=_AROUND)
+    yield from _models(subject)
     for entry in subject["spec"]["rules"].each():
         for backend in entry["backendRefs"].each():
             if backend["kind"].text() == "InferencePool":
@@ -107,6 +100,27 @@ def routes(subject: Subject, zone: Zone) -> Iterator[Hit]:
                 yield from _filter(subject, item, zone)
         for item in entry["filters"].each():
             yield from _filter(subject, item, zone)
+
+
+@rule(
+    "doors.istio",
+    title="A route of Istio may lead to the gateway, and nowhere around it",
+    routes=["K14"],
+    controls=_CONTROLS,
+    fix=_FIX,
+    pack="egress",
+    severity="critical",
+    kinds=[_OF_ISTIO],
+)
+def istio(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """A VirtualService leads what comes in by a gateway of Istio's as an Ingress does. What it leaves to
+    another is not told here."""
+    for entry in subject["spec"]["http"].each() if _is_door(subject) else ():
+        if not entry["delegate"].absent:
+            yield subject.undecided(
+                entry["delegate"], seen="delegate", why="where requests are led another route says"
+            )
+    yield from _models(subject)
 
 
 @rule(
@@ -123,11 +137,9 @@ def around(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A Service may be called anything and still select vLLM's pods: an Ingress or a route to it goes around
     the gateway all the same. Judged where the plan shows the door, the Service and the pods."""
     engines = _engines(subject.plan)
-    kinds = [kind for kind in subject.plan.by_kind if kind in _INGRESSES or _is_route(kind)]
-    for look in kubernetes.looks(subject.plan, tuple(kinds)) if engines else ():
-        assert look.resource is not None
-        services = _route_services(look) if _is_route(look.resource.kind or "") else _ingress_services(look)
-        for name, namespace in services:
+    kinds = [kind for kind in subject.plan.by_kind if kind in (*_INGRESSES, _OF_ISTIO) or _is_route(kind)]
+    for look in kubernetes.looks(subject.plan, tuple(kinds)):
+        for name, namespace in _services(look):
             labels = _selector(subject.plan, name.text() or "", namespace)
             if labels and any(labels.items() <= pod.items() for pod in engines.get(namespace or "", ())):
                 yield kubernetes.hit(look, name, seen=f"Service {name.text()}", why=_AROUND)
@@ -145,62 +157,81 @@ def around(subject: Subject, zone: Zone) -> Iterator[Hit]:
 def gateways(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A Gateway that asks for an address outside the zone's networks opens its door there."""
     for address in subject["spec"]["addresses"].each():
-        text = address["value"].text()
-        host = hosts.host_of(text) if text else None
-        if text and (host is None or not hosts.inside(host, zone)):
-            yield subject.refuse(
-                address["value"], seen=host or "no address", why=f"the door opens outside zone {zone.name}"
-            )
+        where = address["value"]
+        yield from _target(
+            subject, where, where.text(), "address", f"the door opens outside zone {zone.name}", zone
+        )
+
+
+def _models(subject: Subject) -> Iterator[Hit]:
+    for name, namespace in _services(subject):
+        text = name.text()
+        if text is not None and _is_model(subject, text, namespace):
+            yield subject.refuse(name, seen=f"Service {text}", why=_AROUND)
 
 
 def _annotation(subject: Subject, name: str, where: Node, zone: Zone) -> Iterator[Hit]:
+    text = where.text()
+    if not text:
+        return
     if name == _SCHEME:
-        if where.text() not in (None, "internal"):
+        if text != "internal":
             yield subject.refuse(where, seen=name, why="the door opens to the internet")
     elif name.endswith(_SNIPPETS):
-        if where.text() != "":
-            yield subject.refuse(
-                where, seen=name, why="it writes any directive into the proxy's configuration"
-            )
-    elif name.rpartition("/")[2] in _TARGETS:
-        text = where.text()
-        host = hosts.host_of(text) if text else None
-        if text and not text.startswith("/") and (host is None or not hosts.inside(host, zone)):
-            yield subject.refuse(
-                where,
-                seen=f"{name}: {host or 'no readable host'}",
-                why=f"requests go outside zone {zone.name}",
-            )
+        yield subject.refuse(where, seen=name, why="it writes any directive into the proxy's configuration")
+    elif name.rpartition("/")[2] in _TARGETS and not text.startswith("/"):
+        yield from _target(subject, where, text, name, f"requests go outside zone {zone.name}", zone)
 
 
 def _filter(subject: Subject, item: Node, zone: Zone) -> Iterator[Hit]:
-    kind = item["type"].text()
-    if kind == "RequestMirror" or not item["requestMirror"].absent:
+    if not item["requestMirror"].absent:
         yield subject.refuse(
             item, seen="RequestMirror", why="each request, prompt and all, is sent to a second place"
         )
     where = item["requestRedirect"]["hostname"]
-    host = hosts.host_of(text) if (text := where.text()) else None
-    if text and (host is None or not hosts.inside(host, zone)):
-        yield subject.refuse(where, seen=host or "no host", why=f"callers are sent outside zone {zone.name}")
+    yield from _target(
+        subject, where, where.text(), "redirect", f"callers are sent outside zone {zone.name}", zone
+    )
 
 
-def _ingress_services(subject: Subject) -> Iterator[tuple[Node, str | None]]:
-    """The names of the Services that an Ingress leads to, and their namespace."""
-    namespace = kubernetes.namespace(subject)
-    spec = subject["spec"]
-    paths = [path for entry in spec["rules"].each() for path in entry["http"]["paths"].each()]
-    for backend in (spec["defaultBackend"], spec["backend"], *(path["backend"] for path in paths)):
-        service = backend["service"]
-        yield (backend["serviceName"] if service.absent else service["name"]), namespace
+def _target(
+    subject: Subject, where: Node, text: str | None, what: str, why: str, zone: Zone
+) -> Iterator[Hit]:
+    if text is not None and not hosts.inside(hosts.host_of(text) or "", zone):
+        yield subject.refuse(where, seen=f"{what}: {hosts.host_of(text) or 'no readable host'}", why=why)
 
 
-def _route_services(subject: Subject) -> Iterator[tuple[Node, str | None]]:
-    """The names of the Services that a route leads to, and their namespaces."""
+def _is_door(subject: Subject) -> bool:
+    """Whether a VirtualService takes requests in from outside, and not only from pods of the mesh."""
+    return any(gateway.text() != "mesh" for gateway in subject["spec"]["gateways"].each())
+
+
+def _services(subject: Subject) -> Iterator[tuple[Node, str | None]]:
+    """The names of the Services that an Ingress or a route leads to, and their namespaces."""
+    assert subject.resource is not None
+    if subject.resource.kind == _OF_ISTIO:
+        yield from _destinations(subject) if _is_door(subject) else ()
+        return
     own = kubernetes.namespace(subject)
-    for entry in subject["spec"]["rules"].each():
+    spec = subject["spec"]
+    backends = [spec["defaultBackend"], spec["backend"]]
+    for entry in spec["rules"].each():
+        backends += [path["backend"] for path in entry["http"]["paths"].each()]
         for backend in entry["backendRefs"].each():
             yield backend["name"], backend["namespace"].text() or own
+    for backend in backends:
+        yield backend["service"]["name"], own
+        yield backend["serviceName"], own
+
+
+def _destinations(subject: Subject) -> Iterator[tuple[Node, str | None]]:
+    own = kubernetes.namespace(subject)
+    for protocol in ("http", "tcp", "tls"):
+        for entry in subject["spec"][protocol].each():
+            for part in entry["route"].each():
+                host = part["destination"]["host"]
+                name, _, rest = (host.text() or "").partition(".")
+                yield Node(name, host.path, host.touched), rest.partition(".")[0] or own
 
 
 def _is_route(kind: str) -> bool:
@@ -220,10 +251,7 @@ def _is_model(subject: Subject, service: str, namespace: str | None) -> bool:
 def _selector(plan: Plan, service: str, namespace: str | None) -> dict[str, str]:
     """What a Service of the plan selects; nothing where it isn't in the plan or selects nothing."""
     found = plan.by_object.get(("core/Service", namespace or "", service))
-    if found is None:
-        return {}
-    selector = Node(found.inputs, "", {})["spec"]["selector"]
-    return {key: text for key, node in selector.members() if (text := node.text()) is not None}
+    return kubernetes.labels_of(Node(found.inputs if found else {}, "", {})["spec"]["selector"]) or {}
 
 
 def _engines(plan: Plan) -> dict[str, list[dict[str, str]]]:

@@ -13,6 +13,7 @@ from facts.zones import Zone
 from policies import command_line, kubernetes, vllm
 from policies.command_line import Environment, Word
 from policies.kubernetes import PODS
+from policies.model import Node
 from policies.rule import Cel, Hit, Subject, rule
 from policies.vllm import Engine, Setting
 from policies.walkers import context, hosts
@@ -34,6 +35,8 @@ _STORES = (
     "RUNAI_STREAMER_S3_ENDPOINT",
     "LMCACHE_REMOTE_URL",
 )
+#: Schemes of stores whose address stands elsewhere.
+_STORES_OUTSIDE = ("s3", "gs", "az", "hf", "oci")
 _REMOTE_CONFIGS = (
     "kv-transfer-config",
     "ec-transfer-config",
@@ -130,20 +133,22 @@ def _models(subject: Subject, engine: Engine) -> Iterator[Hit]:
             yield from _not_local(subject, "the model", word)
     if named:
         return
-    if engine.unreadable is not None or any(engine.flags("config")):
-        yield subject.undecided(
-            engine.unreadable or engine.container.node,
-            seen="vLLM",
-            why="which model it serves is not told here",
-        )
+    where = _untold(engine)
+    if where is not None:
+        yield subject.undecided(where, seen="vLLM", why="which model it serves is not told here")
     else:
         yield subject.refuse(
             engine.container.node, seen="no model", why="vLLM would fetch its default model from a public hub"
         )
 
 
+def _untold(engine: Engine) -> Node | None:
+    """Where vLLM is given flags that can't be read here; None where all of them can."""
+    return next((flag.where for flag in engine.flags("config")), engine.unreadable)
+
+
 def _is_local(word: Word) -> bool:
-    return word.text.startswith("/") and "://" not in word.text
+    return word.text.startswith("/")
 
 
 def _not_local(subject: Subject, what: str, word: Word) -> Iterator[Hit]:
@@ -178,11 +183,9 @@ def usage_stats(subject: Subject, zone: Zone) -> Iterator[Hit]:
     "true" does not opt out."""
     for engine in vllm.engines(subject):
         server = engine.setting("VLLM_USAGE_STATS_SERVER")
-        if server is not None and server.text:
+        if server is not None and server.text != "":
             yield from _destination(subject, server, zone)
-            host = hosts.host_of(server.text)
-            if host is not None and hosts.inside(host, zone):
-                continue
+            continue
         no_stats, ours, common = (
             engine.setting(name) for name in ("VLLM_NO_USAGE_STATS", "VLLM_DO_NOT_TRACK", "DO_NOT_TRACK")
         )
@@ -190,10 +193,9 @@ def usage_stats(subject: Subject, zone: Zone) -> Iterator[Hit]:
         chosen = [one for one in (no_stats, do_not_track) if one is not None]
         if any(one.text == "1" for one in chosen):
             continue
-        untold = next((one for one in chosen if one.text is None), None)
-        if untold is not None or engine.environment.unseen:
-            where = untold.where if untold is not None else engine.environment.unseen[0]
-            yield subject.undecided(where, seen="VLLM_NO_USAGE_STATS", why="its value is not told here")
+        untold = [*(one.where for one in chosen if one.text is None), *engine.environment.unseen]
+        if untold:
+            yield subject.undecided(untold[0], seen="VLLM_NO_USAGE_STATS", why="its value is not told here")
         else:
             yield subject.refuse(
                 chosen[0].where if chosen else engine.container.node["env"],
@@ -237,25 +239,15 @@ def media(subject: Subject, zone: Zone) -> Iterator[Hit]:
             for part in word.text.split(",")
         ]
         named = [word for word in domains if word.text]
-        if not named and (engine.unreadable is not None or any(engine.flags("config"))):
-            yield subject.undecided(
-                engine.unreadable or engine.container.node,
-                seen="vLLM",
-                why="its media domains are not told here",
-            )
-        elif not named:
-            yield subject.refuse(
-                engine.container.node["args"],
-                seen="no --allowed-media-domains",
-                why="whoever sends a request can make vLLM fetch from any host",
-            )
+        if not named:
+            yield _no_domains(subject, engine)
         for word in named:
-            host = hosts.host_of(word.text)
+            host = hosts.host_of(word.text) or ""
             if word.open:
                 yield subject.undecided(
                     word.where, seen="--allowed-media-domains", why="its value is not told here"
                 )
-            elif host is None or not (hosts.inside(host, zone) or host.endswith(".invalid")):
+            elif not hosts.inside(host, zone):
                 yield subject.refuse(
                     word.where,
                     seen=f"--allowed-media-domains {host or 'no readable host'}",
@@ -264,6 +256,17 @@ def media(subject: Subject, zone: Zone) -> Iterator[Hit]:
         yield from _exactly(
             subject, engine, "VLLM_MEDIA_URL_ALLOW_REDIRECTS", "0", "a redirect leads vLLM to any host"
         )
+
+
+def _no_domains(subject: Subject, engine: Engine) -> Hit:
+    where = _untold(engine)
+    if where is not None:
+        return subject.undecided(where, seen="vLLM", why="its media domains are not told here")
+    return subject.refuse(
+        engine.container.node["args"],
+        seen="no --allowed-media-domains",
+        why="whoever sends a request can make vLLM fetch from any host",
+    )
 
 
 @rule(
@@ -303,8 +306,8 @@ def loaders(subject: Subject, zone: Zone) -> Iterator[Hit]:
                 )
         for flag in engine.flags("tool-server"):
             for part in flag.value.text.split(","):
-                host = hosts.host_of(part)
-                if part.strip() == "demo" or host is None or not hosts.inside(host, zone):
+                host = hosts.host_of(part) or ""
+                if part.strip() == "demo" or not hosts.inside(host, zone):
                     yield subject.refuse(
                         flag.value.where,
                         seen=f"--tool-server {host or 'no readable host'}",
@@ -314,16 +317,15 @@ def loaders(subject: Subject, zone: Zone) -> Iterator[Hit]:
             yield from _configured(subject, flag.name, flag.key, flag.value, zone)
         for name in _STORES:
             yield from _destination(subject, engine.setting(name), zone)
-        for flag in engine.flags("config"):
-            yield subject.undecided(flag.where, seen="--config", why="the file's flags are not in the plan")
-        if engine.unreadable is not None:
-            yield subject.undecided(engine.unreadable, seen="vLLM", why="its flags can't be read here")
+        where = _untold(engine)
+        if where is not None:
+            yield subject.undecided(where, seen="vLLM", why="its flags can't be read here")
 
 
 def _remote_paths(subject: Subject, engine: Engine) -> Iterator[Hit]:
     words = [*engine.models[:1], *(flag.value for flag in engine.flags("model", "tokenizer", "download-dir"))]
     for word in words:
-        if "://" in word.text and not word.text.startswith("file:///"):
+        if "://" in word.text:
             scheme = word.text.partition("://")[0].lower()
             yield subject.refuse(
                 word.where,
@@ -336,7 +338,7 @@ def _adapters(subject: Subject, engine: Engine) -> Iterator[Hit]:
     for flag in engine.flags("lora-modules", "default-mm-loras"):
         for word in flag.values:
             for path in _adapter_paths(word):
-                if not path.startswith("/") or "://" in path:
+                if not path.startswith("/"):
                     yield subject.refuse(
                         word.where,
                         seen=f"--{flag.name}",
@@ -351,24 +353,22 @@ def _adapters(subject: Subject, engine: Engine) -> Iterator[Hit]:
 
 
 def _adapter_paths(word: Word) -> Iterator[str]:
+    """The paths in `name=path`, in `{"name": ..., "path": ...}`, and in a mapping of modalities to paths."""
     if word.text.lstrip().startswith("{"):
-        found = list(_json("", word))
-        paths = [text for key, text in found if key == "path"]
-        # --lora-modules has `path`; --default-mm-loras maps a modality straight to a path
-        yield from paths or [text for key, text in found if key not in ("name", "base_model_name")]
+        yield from (text for key, text in _json("", word) if key not in ("name", "base_model_name"))
     else:
-        yield word.text.partition("=")[2] or word.text
+        yield word.text.partition("=")[2]
 
 
 def _configured(subject: Subject, name: str, key: str, word: Word, zone: Zone) -> Iterator[Hit]:
     for inner, text in _json(key, word):
         for part in text.split(","):
-            local = part.startswith(("/", "file:///")) or part == ""
-            if local or not ("://" in part or context.is_destination(inner) or inner.endswith("_ip")):
+            if part.startswith(("/", "file:///")) or part == "":
                 continue
-            host = hosts.host_of(part)
-            store = part.partition("://")[0].lower() in ("s3", "gs", "az", "hf", "oci")
-            if store or host is None or not hosts.inside(host, zone):
+            if not ("://" in part or context.is_destination(inner) or inner.endswith("_ip")):
+                continue
+            host = hosts.host_of(part) or ""
+            if part.partition("://")[0].lower() in _STORES_OUTSIDE or not hosts.inside(host, zone):
                 yield subject.refuse(
                     word.where,
                     seen=f"--{name} {host or 'no readable host'}",
@@ -407,8 +407,8 @@ def _destination(subject: Subject, found: Setting | None, zone: Zone) -> Iterato
     if found.text is None:
         yield from _hidden(subject, found)
         return
-    host = hosts.host_of(found.text)
-    if host is None or not hosts.inside(host, zone):
+    host = hosts.host_of(found.text) or ""
+    if not hosts.inside(host, zone):
         yield subject.refuse(
             found.where,
             seen=f"{found.name}: {host or 'no readable host'}",
@@ -444,8 +444,5 @@ def _exactly(subject: Subject, engine: Engine, name: str, wanted: str, why: str)
 
 
 def _hidden(subject: Subject, found: Setting) -> Iterator[Hit]:
-    """A value from something that the plan doesn't show; a marker has been remembered where it was read."""
-    if found.hidden:
-        yield subject.undecided(
-            found.where, seen=found.name, why="its value comes from what the plan doesn't show"
-        )
+    """A value that comes from something that the plan doesn't show, or that isn't known yet."""
+    yield subject.undecided(found.where, seen=found.name, why="its value is not told in the plan")

@@ -1,7 +1,6 @@
 """Flags and variables that the pinned vLLM doesn't know: it would exit at start, or ignore what was meant."""
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from facts import flags
 from facts.zones import Zone
@@ -46,24 +45,15 @@ def known(subject: Subject, zone: Zone) -> Iterator[Hit]:
 
 def _flags(subject: Subject, engine: Engine, table: flags.Table) -> Iterator[Hit]:
     for flag in engine.written:
-        if flag.name in table.flags or any(vllm.means(flag.name, known) for known in table.flags):
-            continue
-        yield subject.refuse(
-            flag.where,
-            seen=f"--{flag.name}",
-            why=f"vLLM {table.version} declares no such flag: {_advice(flag.name, table)}",
-        )
+        if not any(vllm.means(flag.name, known) for known in table.flags):
+            yield subject.refuse(
+                flag.where,
+                seen=f"--{flag.name}",
+                why=f"vLLM {table.version} declares no such flag: {flags.advice(flag.name, table)}",
+            )
 
 
 def _variables(subject: Subject, engine: Engine, table: flags.Table) -> Iterator[Hit]:
     for name, where in engine.names():
         if name.startswith(_PREFIX) and name not in table.environment:
             yield subject.refuse(where, seen=name, why=f"vLLM {table.version} doesn't know it and ignores it")
-
-
-def _advice(name: str, table: flags.Table) -> str:
-    instead = flags.instead(name)
-    if instead:
-        return f"take {instead}" if instead.startswith("--") else instead
-    near = get_close_matches(name, table.flags, 1)
-    return f"it has --{near[0]}" if near else "it has no flag like it"

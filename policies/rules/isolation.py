@@ -7,8 +7,9 @@ defaults (pkg/apis/networking/v1/defaults.go).
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 
-from facts.networks import NetworkSet
+from facts.networks import Network, NetworkSet
 from facts.zones import Zone
 from policies import kubernetes
 from policies.kubernetes import NETWORK_POLICIES, PODS
@@ -21,10 +22,11 @@ _BY_DEFAULT = (*_CONTROLS, "GDPR 25")
 
 #: The node-local DNS cache listens on this link-local address of every node
 #: (kubernetes.io/docs/tasks/administer-cluster/nodelocaldns); it never leaves the node.
-_NODE_LOCAL_DNS = NetworkSet.of(["169.254.20.10/32"])
+_NODE_LOCAL_DNS = ip_network("169.254.20.10/32")
 _DNS_NAMESPACE = frozenset(["kube-system"])
 _DNS_APPS = frozenset(["kube-dns", "node-local-dns"])
 _NAMESPACE_LABEL = "kubernetes.io/metadata.name"
+_PEERS = ("ipBlock", "namespaceSelector", "podSelector")
 
 
 def _rules(subject: Subject) -> Iterator[Node]:
@@ -32,13 +34,21 @@ def _rules(subject: Subject) -> Iterator[Node]:
     yield from subject["spec"]["egress"].each()
 
 
-def _isolates_egress(look: Subject) -> bool:
-    """Whether a policy isolates egress, by the API's defaults: an empty `egress` without types does not."""
+def _isolates_egress(look: Subject) -> bool | None:
+    """Whether a policy isolates egress, by the API's defaults: an empty `egress` without types does not.
+    None: its types aren't known."""
     types = look["spec"]["policyTypes"]
     if types.opaque:
-        return False
+        return None
     listed = types.texts()
-    return "Egress" in listed if listed else any(True for _ in look["spec"]["egress"].each())
+    return "Egress" in listed if listed else bool(list(look["spec"]["egress"].each()))
+
+
+def _networks(listed: Node) -> Iterator[Network]:
+    for text in listed.texts():
+        network = hosts.network_of(text)
+        if network is not None:
+            yield network
 
 
 @rule(
@@ -64,10 +74,10 @@ def cidr(subject: Subject, zone: Zone) -> Iterator[Hit]:
     for egress in _rules(subject):
         for peer in egress["to"].each():
             block = peer["ipBlock"]
-            text, excepted = block["cidr"].text(), block["except"]
-            if not block.absent and not block.opaque and block["cidr"].absent:
+            if isinstance(block.value, Mapping) and block["cidr"].absent:
                 yield subject.undecided(block, seen="no network", why="which addresses it allows is not told")
-            if text is None or excepted.opaque:
+            text = block["cidr"].text()
+            if text is None:
                 continue
             allowed = hosts.network_of(text)
             if allowed is None:
@@ -75,12 +85,12 @@ def cidr(subject: Subject, zone: Zone) -> Iterator[Hit]:
                     block["cidr"], seen="a malformed network", why="it is not an address block"
                 )
                 continue
-            holes = [network for one in excepted.texts() if (network := hosts.network_of(one)) is not None]
-            outside = NetworkSet((allowed,)) - NetworkSet(tuple(holes)) - zone.network_set - _NODE_LOCAL_DNS
-            if outside and allowed.prefixlen == 0 and any(True for _ in excepted.each()):
+            excepted = NetworkSet(tuple(_networks(block["except"])))
+            outside = NetworkSet((allowed,)) - excepted - zone.network_set - NetworkSet((_NODE_LOCAL_DNS,))
+            if outside and allowed.prefixlen == 0 and excepted:
                 yield subject.refuse(
                     block["cidr"],
-                    seen=f"{allowed} except {NetworkSet(tuple(holes))}",
+                    seen=f"{allowed} except {excepted}",
                     why=f"what is left is still the internet, such as {outside.blocks[0]}",
                     route="K03",
                 )
@@ -112,14 +122,11 @@ def everywhere(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """An egress rule with no `to`, or with an empty one, or with a peer that names nothing, allows every
     address there is: `egress: [{}]` is the internet."""
     for egress in _rules(subject):
-        if egress.opaque or egress["to"].opaque:
-            continue
-        peers = list(egress["to"].each())
-        if not peers:
+        to = egress["to"]
+        if to.value in (None, []):
             yield subject.refuse(egress, seen="no `to`", why="a rule that names no peer allows every address")
-        for peer in peers:
-            named = ("ipBlock", "namespaceSelector", "podSelector")
-            if not peer.opaque and all(peer[key].absent for key in named):
+        for peer in to.each():
+            if not peer.opaque and all(peer[key].absent for key in _PEERS):
                 yield subject.refuse(
                     peer, seen="an empty peer", why="it names nothing, so it narrows nothing"
                 )
@@ -144,15 +151,13 @@ def everywhere(subject: Subject, zone: Zone) -> Iterator[Hit]:
 def pretended(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A policy that has an `egress` list but doesn't list Egress in `policyTypes` looks as if it closed the
     way out and closes nothing: the API ignores the list, and takes an empty one without types for none."""
-    if subject["spec"]["egress"].absent or subject["spec"]["policyTypes"].opaque:
-        return
-    if subject["spec"]["egress"].opaque or _isolates_egress(subject):
-        return
-    yield subject.refuse(
-        "spec.policyTypes",
-        seen=", ".join(subject["spec"]["policyTypes"].texts()) or "none",
-        why="there are egress rules, and Egress is not among the types, so egress stays open",
-    )
+    egress, listed = subject["spec"]["egress"], subject["spec"]["policyTypes"].texts()
+    if not egress.absent and "Egress" not in listed and (listed or egress.value == []):
+        yield subject.refuse(
+            "spec.policyTypes",
+            seen=", ".join(listed) or "none",
+            why="there are egress rules, and Egress is not among the types, so egress stays open",
+        )
 
 
 @rule(
@@ -171,15 +176,12 @@ def ingress_only(subject: Subject, zone: Zone) -> Iterator[Hit]:
     index = _index(subject.plan)
     for policy in index.policies:
         look = policy.look
-        egress, types = look["spec"]["egress"], look["spec"]["policyTypes"]
-        ours = policy.isolates or not egress.absent or types.opaque or policy.namespace is None
-        if not ours and not any(
-            other.isolates and _covers(other, policy) for other in index.by_namespace[policy.namespace or ""]
-        ):
+        beside = index.by_namespace[policy.namespace]
+        if policy.isolates is False and not any(one.isolates and _covers(one, policy) for one in beside):
             yield kubernetes.hit(
                 look,
                 "spec.policyTypes",
-                seen=", ".join(types.texts()) or "none",
+                seen=", ".join(look["spec"]["policyTypes"].texts()) or "none",
                 why="it leaves the egress of the pods that it selects open, and no other policy closes it",
             )
         yield from kubernetes.untold(look)
@@ -246,9 +248,10 @@ def dns(subject: Subject, zone: Zone) -> Iterator[Hit]:
         if opened is None:
             continue
         for peer in egress["to"].each():
-            if peer.opaque or _is_dns(peer, own):
+            if _is_dns(peer, own):
                 continue
-            if opened == "all ports" and (_in_zone(peer, zone) or _names_pods(peer)):
+            named = not kubernetes.selects_all(peer["podSelector"])
+            if opened == _ALL_PORTS and (_in_zone(peer, zone) or named):
                 continue
             yield subject.refuse(peer, seen=opened, why="it opens port 53 to more than the cluster's DNS")
 
@@ -268,29 +271,22 @@ def default_deny(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A namespace without a policy that selects all its pods and isolates their egress lets every pod that
     nobody thought of call anyone. Asked of each namespace that the plan makes or puts pods into."""
     index = _index(subject.plan)
-    shown: set[str] = set()
+    first: dict[str | None, tuple[Subject, str]] = {}
     for look in kubernetes.looks(subject.plan, ("core/Namespace", *PODS)):
         assert look.resource is not None
         is_namespace = look.resource.kind == "core/Namespace"
         name = look["metadata"]["name"].text() if is_namespace else kubernetes.namespace(look)
         where = "metadata.name" if is_namespace else "metadata.namespace"
-        if name is None and not look.touched:
+        first.setdefault(name, (look, where))
+        yield from kubernetes.untold(look)
+    for name, (look, where) in first.items():
+        if not any(one.isolates and one.all_pods for one in index.by_namespace.get(name, ())):
             yield kubernetes.hit(
                 look,
                 where,
-                seen="no name",
-                why="no policy can be found for a namespace whose name isn't told",
+                seen=name or "no name",
+                why="no policy of this namespace isolates the egress of all its pods",
             )
-        if name is not None and name not in shown:
-            shown.add(name)
-            if not any(one.isolates and one.all_pods for one in index.by_namespace.get(name, ())):
-                yield kubernetes.hit(
-                    look,
-                    where,
-                    seen=name,
-                    why="no policy of this namespace isolates the egress of all its pods",
-                )
-        yield from kubernetes.untold(look)
 
 
 @rule(
@@ -310,10 +306,8 @@ def selected(subject: Subject, zone: Zone) -> Iterator[Hit]:
     index = _index(subject.plan)
     for look in kubernetes.looks(subject.plan, PODS):
         name = kubernetes.namespace(look)
-        for pod in kubernetes.pods(look) if name is not None else ():
-            policies = [one for one in index.by_namespace.get(name or "", ()) if one.isolates]
-            if any(one.all_pods for one in policies):
-                continue
+        policies = [one for one in index.by_namespace.get(name, ()) if one.isolates]
+        for pod in kubernetes.pods(look):
             labels = kubernetes.labels_of(pod.labels)
             if labels is None or any(kubernetes.selects(one.selector, labels) for one in policies):
                 continue
@@ -332,7 +326,7 @@ class _Policy:
 
     look: Subject
     namespace: str | None
-    isolates: bool
+    isolates: bool | None
     all_pods: bool
 
     @property
@@ -343,20 +337,16 @@ class _Policy:
 @dataclass(frozen=True)
 class _Index:
     policies: tuple[_Policy, ...]
-    by_namespace: Mapping[str, tuple[_Policy, ...]]
+    by_namespace: Mapping[str | None, list[_Policy]]
 
 
 def _index(plan: Plan) -> _Index:
     """The plan's policies by namespace: made once a rule, so that cost stays linear."""
     policies = tuple(_policy(look) for look in kubernetes.looks(plan, NETWORK_POLICIES))
-    found: dict[str, list[_Policy]] = {}
+    found: dict[str | None, list[_Policy]] = {}
     for policy in policies:
-        found.setdefault(policy.namespace or "", []).append(policy)
-    # the default deny first: whoever asks whether any policy isolates a pod has the answer at once
-    return _Index(
-        policies,
-        {name: tuple(sorted(items, key=lambda one: not one.all_pods)) for name, items in found.items()},
-    )
+        found.setdefault(policy.namespace, []).append(policy)
+    return _Index(policies, found)
 
 
 def _policy(look: Subject) -> _Policy:
@@ -369,45 +359,44 @@ def _covers(other: _Policy, policy: _Policy) -> bool:
     labels."""
     if other.all_pods:
         return True
-    if any(True for _ in other.selector["matchExpressions"].each()):
+    if list(other.selector["matchExpressions"].each()):
         return False
-    wanted = kubernetes.labels_of(other.selector["matchLabels"])
-    given = kubernetes.labels_of(policy.selector["matchLabels"])
-    return bool(wanted) and wanted is not None and given is not None and wanted.items() <= given.items()
+    wanted = kubernetes.labels_of(other.selector["matchLabels"]) or {}
+    given = kubernetes.labels_of(policy.selector["matchLabels"]) or {}
+    return bool(wanted) and wanted.items() <= given.items()
 
 
 def _is_unbounded(selector: Node) -> bool:
     """Whether a namespaceSelector leaves open which namespaces it means."""
-    if any(True for _ in selector["matchLabels"].members()):
-        return False
-    for expression in selector["matchExpressions"].each():
-        operator, key = expression["operator"].text(), expression["key"].text()
-        if operator == "In" or (operator == "Exists" and key != _NAMESPACE_LABEL):
-            return False
-    return not (selector["matchLabels"].opaque or selector["matchExpressions"].opaque)
+    labels = kubernetes.labels_of(selector["matchLabels"])
+    return labels == {} and not any(_narrows(one) for one in selector["matchExpressions"].each())
+
+
+def _narrows(expression: Node) -> bool:
+    operator, key = expression["operator"].text(), expression["key"].text()
+    return operator == "In" or (operator == "Exists" and key != _NAMESPACE_LABEL)
+
+
+_ALL_PORTS = "all ports"
 
 
 def _opens_dns(ports: Node) -> str | None:
-    """How a rule's ports let port 53 through: "port 53", "ports 1-1024", "all ports"; None where they
-    don't."""
-    if ports.opaque:
-        return None
-    entries = list(ports.each())
-    if not entries:
-        return "all ports"
-    for entry in entries:
-        protocol, port, last = entry["protocol"].text() or "TCP", entry["port"], entry["endPort"].number()
-        if entry.opaque or protocol not in ("TCP", "UDP"):
+    """How a rule's ports let port 53 through, by what they say or leave out; None where they don't."""
+    if ports.value in (None, []):
+        return _ALL_PORTS
+    for entry in ports.each():
+        port = entry["port"]
+        if (entry["protocol"].text() or "TCP") not in ("TCP", "UDP"):
             continue
         if port.absent:
-            return "all ports"
+            return _ALL_PORTS
         if isinstance(port.value, str):
-            if port.value == "53" or "dns" in port.value.lower() or port.value == "domain":
+            if port.value == "domain" or "dns" in port.value.lower():
                 return f"port {port.value}"
             continue
         first = port.number()
-        if first is not None and (first == 53 or (last is not None and first <= 53 <= last)):
-            return f"ports {first:.0f}-{last:.0f}" if last is not None else "port 53"
+        if first is not None and first <= 53 <= (entry["endPort"].number() or first):
+            return "port 53"
     return None
 
 
@@ -420,15 +409,9 @@ def _is_dns(peer: Node, own: str | None) -> bool:
     """Whether a peer is the cluster's DNS, and nothing else."""
     block = peer["ipBlock"]
     if not block.absent:
-        network = hosts.network_of(block["cidr"].text() or "")
-        return network is not None and _NODE_LOCAL_DNS.covers(NetworkSet((network,)))
+        return hosts.network_of(block["cidr"].text() or "") == _NODE_LOCAL_DNS
     where = kubernetes.only(peer["namespaceSelector"], _NAMESPACE_LABEL)
     if peer["namespaceSelector"].absent:
-        where = frozenset([own]) if own is not None else None
-    apps = kubernetes.only(peer["podSelector"], "k8s-app")
-    return bool(where and apps) and where == _DNS_NAMESPACE and apps is not None and apps <= _DNS_APPS
-
-
-def _names_pods(peer: Node) -> bool:
-    """Whether a peer is narrowed to certain pods, rather than a whole namespace."""
-    return not peer["podSelector"].absent and not kubernetes.selects_all(peer["podSelector"])
+        where = frozenset([own or ""])
+    apps = kubernetes.only(peer["podSelector"], "k8s-app") or frozenset()
+    return where == _DNS_NAMESPACE and bool(apps) and apps <= _DNS_APPS

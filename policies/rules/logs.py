@@ -1,6 +1,7 @@
 """vLLM: what would write prompts and answers into logs, or open its insides to whoever reaches its port."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 
 from facts.zones import Zone
 from policies import vllm
@@ -10,14 +11,18 @@ from policies.rule import Cel, Hit, Subject, rule
 #: vLLM 0.33, vllm/entrypoints/openai/cli_args.py: each of these logs requests, answers or what failed in them
 _FLAGS = ("enable-log-requests", "enable-log-outputs", "log-error-stack", "enable-tokenizer-info-endpoint")
 #: vLLM 0.33, vllm/envs.py: on with any of these values; DEBUG and TRACE print the prompts themselves
-_LEVELS = ("DEBUG", "TRACE", "NOTSET")
+_LEVELS = re.compile(r"(?i)debug|trace|notset")
 _SWITCHES = {
     "VLLM_DEBUG_LOG_API_SERVER_RESPONSE": "it logs each answer",
     "VLLM_SERVER_DEV_MODE": "it opens calls that run anything in the engine",
     "VLLM_ALLOW_INSECURE_SERIALIZATION": "it lets a message run code",
     "VLLM_ENABLE_RESPONSES_API_STORE": "it keeps requests and answers in memory, to be read by their number",
 }
-_OFF = ("", "0", "false")
+_ON = re.compile(r"(?i)(?!(?:0|false)$).+")
+_LOUD: Mapping[str, tuple[re.Pattern[str], str]] = {
+    "VLLM_LOGGING_LEVEL": (_LEVELS, "it prints the prompts"),
+    **{name: (_ON, why) for name, why in _SWITCHES.items()},
+}
 
 
 @rule(
@@ -54,10 +59,11 @@ def silent(subject: Subject, zone: Zone) -> Iterator[Hit]:
                 yield subject.refuse(
                     flag.where, seen=f"--{flag.name}", why="prompts, answers or parts of them get into logs"
                 )
-        level = engine.setting("VLLM_LOGGING_LEVEL")
-        if level is not None and (level.text or "").upper() in _LEVELS:
-            yield subject.refuse(level.where, seen=f"{level.name}: {level.text}", why="it prints the prompts")
-        for name, why in _SWITCHES.items():
+        for name, (loud, why) in _LOUD.items():
             found = engine.setting(name)
-            if found is not None and found.text is not None and found.text.lower() not in _OFF:
+            if found is not None and found.hidden:
+                yield subject.undecided(
+                    found.where, seen=name, why="its value comes from what the plan doesn't show"
+                )
+            elif found is not None and loud.fullmatch(found.text or ""):
                 yield subject.refuse(found.where, seen=name, why=why)

@@ -1,31 +1,22 @@
 """Pods that step out of their own network or into the node's: there NetworkPolicies don't hold."""
 
+import re
 from collections.abc import Iterator
 
 from facts.zones import Zone
 from policies import kubernetes
-from policies.kubernetes import PODS
+from policies.kubernetes import PODS, Pod, Power
 from policies.model import Node
 from policies.rule import Cel, Hit, Subject, rule
 from policies.walkers import hosts
 
 _CONTROLS = ("HDS EXI 05", "HIPAA 164.312(e)(1)", "GDPR 32", "SNC 13.2", "ISO 27001 A.8.22")
 
-#: Capabilities with which a container can rewrite the node's filters, forge packets, or become the node
-#: (capabilities(7)).
-_CAPABILITIES = frozenset(
-    (
-        "ALL",
-        "BPF",
-        "DAC_READ_SEARCH",
-        "NET_ADMIN",
-        "NET_RAW",
-        "SYS_ADMIN",
-        "SYS_BOOT",
-        "SYS_MODULE",
-        "SYS_PTRACE",
-        "SYS_RAWIO",
-    )
+#: Capabilities that the baseline of the Pod Security Standards lets a container add. With others it can
+#: rewrite the node's filters, forge packets, or become the node (capabilities(7)).
+_HARMLESS = re.compile(
+    r"AUDIT_WRITE|CHOWN|DAC_OVERRIDE|FOWNER|FSETID|KILL|MKNOD|NET_BIND_SERVICE|SETFCAP|SETGID|SETPCAP|SETUID"
+    r"|SYS_CHROOT"
 )
 
 
@@ -44,9 +35,10 @@ _CAPABILITIES = frozenset(
 )
 def host_network(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A pod with hostNetwork sends from the node's own address, and NetworkPolicies don't apply to it,
-    whatever they say: it reaches all that the node reaches."""
+    whatever they say: it reaches all that the node reaches. Only a system that the zone names by digest
+    may."""
     for pod in kubernetes.pods(subject):
-        if pod.spec["hostNetwork"].flag():
+        if pod.spec["hostNetwork"].flag() and not kubernetes.may(subject, pod, "host-network", zone):
             yield subject.refuse(
                 pod.spec["hostNetwork"],
                 seen="hostNetwork",
@@ -83,41 +75,41 @@ def host_network(subject: Subject, zone: Zone) -> Iterator[Hit]:
 def privileges(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A hostPort opens a door on every node that runs the pod. The node's processes (hostPID, hostIPC), a
     privileged container, or capabilities such as NET_ADMIN let it rewrite the very filter that holds it, or
-    read what others on the node keep in memory."""
+    read what others on the node keep in memory. Only systems that the zone names by digest may."""
     for pod in kubernetes.pods(subject):
-        for key in ("hostPID", "hostIPC"):
-            if pod.spec[key].flag():
-                yield subject.refuse(
-                    pod.spec[key], seen=key, why="it shows the pod what else runs on the node"
-                )
-        yield from _host_process(subject, pod.spec["securityContext"])
-        for container in pod.containers():
-            context = container.node["securityContext"]
-            for port in container.node["ports"].each():
-                number = port["hostPort"].number()
-                if number:
-                    yield subject.refuse(
-                        port["hostPort"],
-                        seen=f"hostPort {number:.0f}",
-                        why="it opens the port on the node itself",
-                    )
-            if context["privileged"].flag():
-                yield subject.refuse(
-                    context["privileged"], seen="privileged", why="it can rewrite the filter that holds it"
-                )
-            yield from _host_process(subject, context)
-            for added in context["capabilities"]["add"].each():
-                name = (added.text() or "").upper().removeprefix("CAP_")
-                if name in _CAPABILITIES:
-                    yield subject.refuse(
-                        added, seen=name, why="with it the container can get around its filter"
-                    )
+        for where, power, seen, why in _reaches(pod):
+            if not kubernetes.may(subject, pod, power, zone):
+                yield subject.refuse(where, seen=seen, why=why)
 
 
-def _host_process(subject: Subject, context: Node) -> Iterator[Hit]:
-    if context["windowsOptions"]["hostProcess"].flag():
-        where = context["windowsOptions"]["hostProcess"]
-        yield subject.refuse(where, seen="hostProcess", why="the container is a process of the node")
+def _reaches(pod: Pod) -> Iterator[tuple[Node, Power, str, str]]:
+    """Where a pod reaches into its node, by which power, what is seen there, and why it leaks."""
+    for key in ("hostPID", "hostIPC"):
+        if pod.spec[key].flag():
+            yield pod.spec[key], "privileged", key, "it shows the pod what else runs on the node"
+    yield from _host_process(pod.spec["securityContext"])
+    for container in pod.containers():
+        context = container.node["securityContext"]
+        for port in container.node["ports"].each():
+            number = port["hostPort"].number()
+            if number:
+                why = "it opens the port on the node itself"
+                yield port["hostPort"], "host-network", f"hostPort {number:.0f}", why
+        if context["privileged"].flag():
+            why = "it can rewrite the filter that holds it"
+            yield context["privileged"], "privileged", "privileged", why
+        yield from _host_process(context)
+        for added in context["capabilities"]["add"].each():
+            text = added.text()
+            if text is not None and not _HARMLESS.fullmatch(text.upper().removeprefix("CAP_")):
+                why = "with it the container can get around its filter"
+                yield added, "privileged", text[:32], why
+
+
+def _host_process(context: Node) -> Iterator[tuple[Node, Power, str, str]]:
+    where = context["windowsOptions"]["hostProcess"]
+    if where.flag():
+        yield where, "privileged", "hostProcess", "the container is a process of the node"
 
 
 @rule(

@@ -15,13 +15,7 @@ _CLOUDS = ["pulumi:providers:aws", "pulumi:providers:aws-native"]
 
 def _allowed(zone: Zone, package: str) -> str:
     codes = [code for provider in places.providers_of(package) for code in zone.regions.get(provider, ())]
-    return (
-        f"Use a region of zone {zone.name}: {', '.join(codes)}."
-        if codes
-        else (
-            f"Zone {zone.name} has no region of this provider: use another provider, or add one to the zone."
-        )
-    )
+    return f"Use a region of zone {zone.name}: {', '.join(codes) or 'it has none of this provider'}."
 
 
 @rule(
@@ -48,7 +42,7 @@ def region(subject: Subject, zone: Zone) -> Iterator[Hit]:
             fix=_allowed(zone, resource.package),
         )
     elif code is not None:
-        outside = places.judge_region(code, places.providers_of(resource.package), zone)
+        outside = places.judge_region(code.strip(), places.providers_of(resource.package), zone)
         if outside:
             yield subject.refuse(
                 "region", seen=code, why=f"it {outside}", fix=_allowed(zone, resource.package)
@@ -93,7 +87,7 @@ def cluster(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """The cluster's API server must be named by the zone, and told by the plan: no path, no ambient
     kubeconfig."""
     directory = subject["renderYamlToDirectory"]
-    if directory.opaque or not (directory.absent or directory.text() == ""):
+    if not directory.absent and directory.text() != "":
         yield subject.refuse(
             directory,
             seen="renderYamlToDirectory",
@@ -109,7 +103,7 @@ def cluster(subject: Subject, zone: Zone) -> Iterator[Hit]:
             why="the ambient kubeconfig of whoever runs it decides which cluster it is",
         )
     elif content is not None:
-        yield from _kubeconfig(subject, given, content, zone)
+        yield from _kubeconfig(subject, given, content.strip(), zone)
 
 
 def _kubeconfig(subject: Subject, given: Node, content: str, zone: Zone) -> Iterator[Hit]:

@@ -50,7 +50,7 @@ def environment(subject: Subject, zone: Zone) -> Iterator[Hit]:
             text = variables.text(variable)
             if text is not None:
                 yield from _judge(subject, variable.where.path, variable.name, text, zone)
-            elif variable.node is None or isinstance(variable.node.value, str):
+            else:
                 yield subject.undecided(
                     variable.where,
                     seen=variable.name,
@@ -64,8 +64,8 @@ def environment(subject: Subject, zone: Zone) -> Iterator[Hit]:
 def _judge(subject: Subject, path: str, name: str, text: str, zone: Zone) -> Iterator[Hit]:
     if not text.strip():
         return
-    host = hosts.host_of(text)
-    if host is None or not hosts.inside(host, zone):
+    host = hosts.host_of(text) or ""
+    if not hosts.inside(host, zone):
         yield subject.refuse(
             path,
             seen=f"{name}: {host or 'no readable host'}",

@@ -29,13 +29,12 @@ def external_name(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A Service of type ExternalName is an alias in the cluster's DNS: callers see an internal name and talk
     to a host outside."""
     name = subject["spec"]["externalName"]
-    if subject["spec"]["type"].text() != "ExternalName" and name.absent:
-        return
     text = name.text()
-    host = hosts.host_of(text) if text else None
-    if not name.opaque and (host is None or not hosts.inside(host, zone)):
+    if text is not None and not hosts.inside(hosts.host_of(text) or "", zone):
         yield subject.refuse(
-            name, seen=host or "no readable host", why=f"the name leads outside zone {zone.name}"
+            name,
+            seen=hosts.host_of(text) or "no readable host",
+            why=f"the name leads outside zone {zone.name}",
         )
 
 
@@ -64,11 +63,8 @@ def doors(subject: Subject, zone: Zone) -> Iterator[Hit]:
     internal (facts/load_balancers.yaml), or it asks for an address of the zone's networks."""
     spec = subject["spec"]
     for address in spec["externalIPs"].each():
-        text = address.text()
-        if text is not None:
-            yield subject.refuse(
-                address, seen=hosts.host_of(text) or "no address", why="traffic to it would be taken over"
-            )
+        seen = hosts.host_of(address.text() or "") or "no address"
+        yield subject.refuse(address, seen=seen, why="traffic to it would be taken over")
     kind = spec["type"].text()
     if kind == "NodePort":
         yield subject.refuse(spec["type"], seen=kind, why="it listens on every address of every node")
@@ -108,8 +104,8 @@ def endpoints(subject: Subject, zone: Zone) -> Iterator[Hit]:
         text = where.text()
         if text is None:
             continue
-        host = hosts.host_of(text)
-        if host is None or not _belongs(host, zone):
+        host = hosts.host_of(text) or ""
+        if not _belongs(host, zone):
             yield subject.refuse(
                 where, seen=host or "no readable address", why=f"it is outside zone {zone.name}"
             )
@@ -140,13 +136,12 @@ def _is_internal(subject: Subject, zone: Zone) -> bool:
     ]
     if said:
         return all(said)
-    asked = [
-        text for key in _ADDRESS_ANNOTATIONS for text in (annotations[key].text() or "").split(",") if text
-    ]
-    own = subject["spec"]["loadBalancerIP"].text()
+    asked = [subject["spec"]["loadBalancerIP"], *(annotations[key] for key in _ADDRESS_ANNOTATIONS)]
     networks = [
         hosts.network_of(f"{one.strip()}/{128 if ':' in one else 32}")
-        for one in [*asked, *([own] if own else [])]
+        for node in asked
+        for one in (node.text() or "").split(",")
+        if one
     ]
     return bool(networks) and all(
         network is not None and zone.network_set.covers(NetworkSet((network,))) for network in networks

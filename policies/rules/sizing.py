@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from facts import gpus, models, sizing
 from facts.catalogue import CatalogueError
 from facts.models import Model
-from facts.sizing import Demand, Fit
+from facts.sizing import Demand
 from facts.zones import Zone
 from policies import vllm
 from policies.kubernetes import PODS, quiet
@@ -35,8 +35,6 @@ def fits(subject: Subject, zone: Zone) -> Iterator[Hit]:
     what it serves (llm.kit/architecture, quantization, gpu, concurrency, cache); a vLLM that says nothing is
     held only to having as many GPUs as --tensor-parallel-size."""
     for engine in vllm.engines(subject):
-        if engine.container.group != "containers":
-            continue
         yield from _one_node(subject, engine)
         parallel = _parallel(engine)
         yield from _requested(subject, engine, parallel)
@@ -49,7 +47,7 @@ def fits(subject: Subject, zone: Zone) -> Iterator[Hit]:
 
 def _one_node(subject: Subject, engine: Engine) -> Iterator[Hit]:
     for flag in engine.flags(*_SEVERAL_NODES):
-        if flag.value.text not in ("", "1"):
+        if flag.value.text != "1":
             yield subject.refuse(
                 flag.where,
                 seen=f"--{flag.name} {flag.value.text}",
@@ -60,14 +58,14 @@ def _one_node(subject: Subject, engine: Engine) -> Iterator[Hit]:
 def _requested(subject: Subject, engine: Engine, parallel: int) -> Iterator[Hit]:
     limits = engine.container.node["resources"]["limits"]
     for name, amount in limits.members():
-        if re.search(r"/(gpu|mig-[\w.]+)$", name) and not amount.opaque:
-            text = str(amount.value)
-            if text != str(parallel):
-                yield subject.refuse(
-                    amount,
-                    seen=f"{name}: {text}",
-                    why=f"--tensor-parallel-size is {parallel}: each rank takes one GPU of this node",
-                )
+        whole = re.search(r"/(gpu|mig-[\w.]+)$", name)
+        asked = str(amount.value)
+        if whole and not amount.opaque and asked != str(parallel):
+            yield subject.refuse(
+                amount,
+                seen=f"{name}: {asked if asked.isdecimal() else 'no number'}",
+                why=f"--tensor-parallel-size is {parallel}: each rank takes one GPU of this node",
+            )
 
 
 def _fit(subject: Subject, engine: Engine, said: dict[str, str | None], parallel: int) -> Iterator[Hit]:
@@ -96,7 +94,7 @@ def _fit(subject: Subject, engine: Engine, said: dict[str, str | None], parallel
         yield subject.refuse(
             engine.container.node["resources"],
             seen=f"{fit.name}",
-            why=f"{' '.join(fit.reasons)} {would(demand)}",
+            why=f"{' '.join(fit.reasons)} {sizing.would(demand, gpus.all_gpus().values())}",
         )
 
 
@@ -107,14 +105,6 @@ def _model(name: str, shape: str | None) -> Model:
     return models.of_shape(name, json.loads(shape), "llm.kit/shape")
 
 
-def would(demand: Demand) -> str:
-    """What would fit, in a sentence."""
-    options: tuple[Fit, ...] = sizing.would_fit(demand, gpus.all_gpus().values())
-    if not options:
-        return "Nothing in the catalogue would fit."
-    return f"{', '.join(option.name for option in options[:5])} would fit."
-
-
 def _parallel(engine: Engine) -> int:
     text = next((flag.value.text for flag in engine.flags("tensor-parallel-size")), "1")
-    return int(text) if text.isdigit() else 1
+    return int(text) if text.isdecimal() else 1

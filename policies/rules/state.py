@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 from facts.zones import Zone
+from policies.model import Plan
 from policies.rule import Hit, Subject, rule
 from policies.walkers import hosts, places
 
@@ -26,7 +27,7 @@ def backend(subject: Subject, zone: Zone) -> Iterator[Hit]:
     States."""
     url = subject.plan.stack.backend
     if url is None:
-        if subject.plan.source == "engine" and subject.plan.whole:
+        if _of_engine(subject.plan):
             yield subject.undecided(
                 "state.backend", seen="no backend named", why="where the state lives can't be told"
             )
@@ -40,9 +41,9 @@ def backend(subject: Subject, zone: Zone) -> Iterator[Hit]:
     elif parts.scheme == "file":
         return  # what follows is a path, never a host
     elif parts.scheme == "s3":
-        yield from _bucket(subject, where, parts.query, zone)
+        yield from _bucket(subject, where, parts, zone)
     elif parts.scheme in ("azblob", "https", "http"):
-        yield from _host(subject, where, _service_host(parts.scheme, url), zone, "the state lives there")
+        yield from _host(subject, where, _service_host(parts, url), zone, "the state lives there")
     else:
         yield subject.refuse(
             where,
@@ -67,7 +68,7 @@ def secrets_provider(subject: Subject, zone: Zone) -> Iterator[Hit]:
     url = subject.plan.stack.secrets_provider
     where = "state.secretsProvider"
     if url is None:
-        if subject.plan.source == "engine" and subject.plan.whole:
+        if _of_engine(subject.plan):
             yield subject.undecided(
                 where, seen="no secrets provider named", why="whose key it is can't be told"
             )
@@ -76,16 +77,12 @@ def secrets_provider(subject: Subject, zone: Zone) -> Iterator[Hit]:
         return
     parts = _split(url)
     key_there = "the key of every secret in the state lives there"
-    if url in ("", "default", "service"):
-        yield subject.refuse(
-            where, seen=url or "nothing", why="the key is held by the service that keeps the state"
-        )
-    elif parts is None:
+    if parts is None:
         yield subject.undecided(
             where, seen="a secrets provider that can't be read", why="whose key it is can't be told"
         )
     elif parts.scheme == "awskms":
-        yield from _kms(subject, where, url, parts.query, zone)
+        yield from _kms(subject, where, url, parts, zone)
     elif parts.scheme == "azurekeyvault":
         yield from _host(subject, where, hosts.host_of(f"//{parts.netloc}"), zone, key_there)
     elif parts.scheme == "gcpkms":
@@ -99,13 +96,21 @@ def secrets_provider(subject: Subject, zone: Zone) -> Iterator[Hit]:
         )
     else:
         yield subject.refuse(
-            where, seen=f"{parts.scheme or 'no'}:// scheme", why="where that key is can't be told"
+            where,
+            seen=f"{parts.scheme}:// scheme" if parts.scheme else url or "nothing",
+            why="where that key is can't be told"
+            if parts.scheme
+            else "the key is held by the service that keeps the state",
         )
 
 
 class _Parts:
     def __init__(self, scheme: str, netloc: str, query: dict[str, list[str]]) -> None:
         self.scheme, self.netloc, self.query = scheme, netloc, query
+
+    def first(self, *names: str) -> str | None:
+        """The first of these parameters that is given."""
+        return next((value for name in names for value in self.query.get(name, ())), None)
 
 
 def _split(url: str) -> _Parts | None:
@@ -116,41 +121,45 @@ def _split(url: str) -> _Parts | None:
         return None
 
 
-def _service_host(scheme: str, url: str) -> str | None:
-    parts = _split(url)
-    if parts is None or scheme != "azblob":
+def _of_engine(plan: Plan) -> bool:
+    return plan.source == "engine" and plan.whole
+
+
+def _service_host(parts: _Parts, url: str) -> str | None:
+    if parts.scheme != "azblob":
         return hosts.host_of(url)
-    account = parts.query.get("storage_account", [""])[0]
-    domain = parts.query.get("domain", ["blob.core.windows.net"])[0]
-    return hosts.host_of(f"{account}.{domain}") if account else None
+    account = parts.first("storage_account")
+    return hosts.host_of(f"{account}.{parts.first('domain') or 'blob.core.windows.net'}") if account else None
 
 
-def _bucket(subject: Subject, where: str, query: dict[str, list[str]], zone: Zone) -> Iterator[Hit]:
-    if endpoint := query.get("endpoint", query.get("hostname_immutable_endpoint", [""]))[0]:
+def _bucket(subject: Subject, where: str, parts: _Parts, zone: Zone) -> Iterator[Hit]:
+    endpoint = parts.first("endpoint", "hostname_immutable_endpoint")
+    if endpoint is not None:
         yield from _host(subject, where, hosts.host_of(endpoint), zone, "the state lives there")
-        return
-    yield from _region(subject, where, query.get("region", [None])[0], "aws", zone)
+    else:
+        yield from _region(subject, where, parts.first("region"), "aws", zone)
 
 
-def _kms(subject: Subject, where: str, url: str, query: dict[str, list[str]], zone: Zone) -> Iterator[Hit]:
+def _kms(subject: Subject, where: str, url: str, parts: _Parts, zone: Zone) -> Iterator[Hit]:
+    """The key's ARN, where it is one, the region beside it, and the host that is asked where one is named:
+    none may be outside."""
+    endpoint = parts.first("endpoint")
+    if endpoint is not None:
+        yield from _host(subject, where, hosts.host_of(endpoint), zone, "every secret is sent there")
     named = re.findall(r"arn:(aws[a-z-]*):kms:([a-z0-9-]*):", url)
-    for partition, region in named:
-        yield from _region(subject, where, region or None, "aws" if partition == "aws" else partition, zone)
-    if region := query.get("region", [""])[0]:
-        yield from _region(subject, where, region, "aws", zone)
-    elif not named:
-        yield from _region(subject, where, None, "aws", zone)
+    asked = parts.first("region")
+    for partition, region in [*named, *([("aws", asked)] if asked or not named else [])]:
+        yield from _region(subject, where, region, partition, zone)
 
 
 def _region(subject: Subject, where: str, code: str | None, package: str, zone: Zone) -> Iterator[Hit]:
-    if not code:
-        yield subject.refuse(
-            where, seen="no region", why="the environment of whoever runs it decides where it lives"
-        )
-        return
-    outside = places.judge_region(code, places.providers_of(package) or (package,), zone)
+    outside = places.judge_region(code or "", places.providers_of(package) or (package,), zone)
     if outside:
-        yield subject.refuse(where, seen=code, why=f"it {outside}")
+        yield subject.refuse(
+            where,
+            seen=code or "no region",
+            why=f"it {outside}" if code else "the environment of whoever runs it decides where it lives",
+        )
 
 
 def _host(subject: Subject, where: str, host: str | None, zone: Zone, why: str) -> Iterator[Hit]:

@@ -80,7 +80,7 @@ def workloads(subject: Subject, zone: Zone) -> Iterator[Hit]:
                 continue
             if found.text is not None:
                 yield from _judge(subject, found.where, name, found.text, zone)
-            elif found.hidden:
+            else:
                 yield subject.undecided(
                     found.where, seen=name, why="its value comes from what the plan doesn't show"
                 )
@@ -88,8 +88,7 @@ def workloads(subject: Subject, zone: Zone) -> Iterator[Hit]:
             yield from _judge(subject, where, "--otlp-traces-endpoint", text, zone)
     for engine in vllm.engines(subject):
         for flag in engine.flags("otlp-traces-endpoint"):
-            if not _FLAG.fullmatch(f"--{flag.name}"):
-                yield from _judge(subject, flag.value.where, "--otlp-traces-endpoint", flag.value.text, zone)
+            yield from _judge(subject, flag.value.where, "--otlp-traces-endpoint", flag.value.text, zone)
 
 
 @rule(
@@ -112,11 +111,11 @@ def collectors(subject: Subject, zone: Zone) -> Iterator[Hit]:
     config = subject["spec"]["config"]
     if isinstance(config.value, str):
         try:
-            [document] = documents.of_yaml(config.value)
+            [document] = documents.of_yaml(config.value, aliases=False)
             config = Node(document, config.path, config.touched)
         except (documents.Unparsable, ValueError):
             yield subject.undecided(
-                config, seen="a config that is not YAML", why="its exporters can't be read"
+                config, seen="a config that is not plain YAML", why="its exporters can't be read"
             )
             return
     for name, exporter in config["exporters"].members():
@@ -151,8 +150,8 @@ def _judge(subject: Subject, where: Node, what: str, text: str, zone: Zone) -> I
     if "$" in text:
         yield subject.undecided(where, seen=what, why="its value is only put in place when it runs")
         return
-    host = hosts.host_of(text)
-    if host is None or not hosts.inside(host, zone):
+    host = hosts.host_of(text) or ""
+    if not hosts.inside(host, zone):
         yield subject.refuse(
             where,
             seen=f"{what}: {host or 'no readable host'}",

@@ -1,13 +1,21 @@
 """What can't be judged is refused: unknown values, unseen inputs, components without their objects."""
 
+import re
 from collections.abc import Iterator
 
 from facts.zones import Zone
-from policies.model import UNKNOWN, Node, is_marker
+from policies import references
+from policies.model import UNKNOWN, Node, Resource, is_marker
 from policies.rule import Hit, Subject, rule
-from policies.walkers import hosts
+from policies.table import reach
+from policies.walkers import hosts, places
 
 _CONTROLS = ["HIPAA 164.308(a)(8)", "HDS EXI 06"]
+
+#: Properties that hold one id or ARN of a resource; an account is none, and lies nowhere.
+_REFERENCE = re.compile(r"(?!\w*(?:[aA]ccount|[oO]wner)Id$)\w*[a-z](?:Id|Arn)")
+#: Properties that hold a resource's name, and whose: a name is a text like any other.
+_NAMES = {"bucket": "aws:s3/bucket:Bucket", "role": "aws:iam/role:Role"}
 
 #: Components that unfold into Kubernetes objects which the plan must show.
 UNFOLDING = (
@@ -33,7 +41,9 @@ UNFOLDING = (
 )
 def value(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """Any string can name a destination, so one that is not known yet is undecided, which is refused at plan
-    time."""
+    time. Only a property that can hold nothing but a reference (`vpcId`, `roleArn`) is decided by what it is
+    computed from, where that is one resource of the plan: a text that is put together of an id and a host of
+    one's own is computed from the same resource, and is no reference."""
     resource = subject.resource
     assert resource is not None
     if resource.leaves is None:
@@ -43,7 +53,38 @@ def value(subject: Subject, zone: Zone) -> Iterator[Hit]:
         return
     for leaf in resource.leaves:
         if is_marker(leaf.value):
-            Node(leaf.value, leaf.path, subject.touched).text()
+            node = Node(leaf.value, leaf.path, subject.touched)
+            target = _referred(subject, node)
+            if target is None:
+                node.text()
+            else:
+                yield from _placed(subject, node, references.place(target, subject.plan), zone)
+
+
+def _referred(subject: Subject, node: Node) -> Resource | None:
+    """The resource to which a value that isn't known yet can only refer; None: it can be any text."""
+    wanted = _NAMES.get(node.path)
+    if wanted is None and not _REFERENCE.fullmatch(node.path):
+        return None
+    target = references.resolve(subject, node)
+    return target if target is None or wanted in (None, target.type) else None
+
+
+def _placed(subject: Subject, node: Node, where: references.Place, zone: Zone) -> Iterator[Hit]:
+    if where.region is None or where.account is None:
+        yield subject.undecided(
+            node, seen="no place", why="where the resource lies that it names is not told"
+        )
+        return
+    outside = places.judge_region(where.region, (where.provider,), zone)
+    if outside:
+        yield subject.refuse(node, seen=where.region, why=f"what it names lies in a region that {outside}")
+    if not zone.allows_account(where.provider, where.account):
+        yield subject.refuse(
+            node,
+            seen=f"account {where.account}",
+            why=f"what it names is of an account that zone {zone.name} does not name",
+        )
 
 
 @rule(
@@ -69,7 +110,7 @@ def inputs(subject: Subject, zone: Zone) -> Iterator[Hit]:
 @rule(
     "unknowns.component",
     title="A component must show its objects",
-    routes=["P15", "P22"],
+    routes=["P15"],
     controls=_CONTROLS,
     fix="Give the component known inputs and a local chart or files, so that its objects are in the plan.",
     pack="every",
@@ -102,14 +143,10 @@ def component(subject: Subject, zone: Zone) -> Iterator[Hit]:
 
 
 def _sources(subject: Subject) -> Iterator[tuple[Node, str]]:
-    chart, directory, file = subject["chart"], subject["directory"], subject["file"]
-    options = subject["repositoryOpts"]["repo"], subject["fetchOpts"]["repo"], subject["fetch_opts"]["repo"]
-    for node in (chart, directory, file, *options):
-        text = node.text()
-        if text is not None:
-            yield node, text
+    paths = ("chart", "directory", "file", "repositoryOpts.repo", "fetchOpts.repo", "fetch_opts.repo")
     files = subject["files"]
-    for node in files.each() if isinstance(files.value, list) else (files,):
+    listed = files.each() if isinstance(files.value, list) else (files,)
+    for node in (*(node for path in paths for node in reach(subject.inputs, path)), *listed):
         text = node.text()
         if text is not None:
             yield node, text

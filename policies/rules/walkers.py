@@ -7,6 +7,7 @@ come after the typed rules, and see what no type says: a ConfigMap, an argument,
 from collections.abc import Iterator
 
 from facts.zones import Zone
+from policies import kubernetes
 from policies.model import Resource
 from policies.rule import Hit, Subject, rule
 from policies.walkers import context, destinations, images, places
@@ -15,11 +16,17 @@ from policies.walkers.strings import Leaf
 _HIDDEN = "in a Secret, not shown"
 
 #: Objects that list the names under which they are themselves reached.
-_OWN_NAMES = ("networking.k8s.io/Ingress", "cert-manager.io/Certificate")
-_GATEWAY_API = "gateway.networking.k8s.io/"
+_OWN_NAMES = ("networking.k8s.io/Ingress", "gateway.networking.k8s.io/")
 
-#: What a typed rule judges with more knowledge of its meaning.
-_CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
+#: Servers that make machines, and controllers below their operating system: rules judge them that know the
+#: zone's management networks as well.
+_MANAGEMENT = {
+    "metal3.io/BareMetalHost": "spec.bmc.address",
+    "pulumi:providers:libvirt": "uri",
+    "pulumi:providers:maas": "apiUrl",
+    "pulumi:providers:proxmoxve": "endpoint",
+    "pulumi:providers:vsphere": "vsphereServer",
+}
 
 
 def _texts(subject: Subject) -> Iterator[tuple[Leaf, str]]:
@@ -45,17 +52,8 @@ def regions(subject: Subject, zone: Zone) -> Iterator[Hit]:
     resource = subject.resource
     assert resource is not None
     for leaf, text in _texts(subject):
-        if (resource.is_provider and leaf.path == "region") or (
-            resource.package == "aws" and leaf.path == "region"
-        ):
-            continue  # judged by the provider rules
-        if "-" not in text and not context.is_place(leaf.key) and "arn:" not in text:
-            continue
-        if any(context.is_denial(key) for key in leaf.keys):
-            continue
-        found = places.arns(text, zone) if "arn:" in text.lower() else []
-        for place in (*found, *places.named(leaf, text, resource.package, zone)):
-            if place.outside:
+        for place in (*places.arns(text, zone), *places.named(leaf, text, resource.package, zone)):
+            if place.outside and not any(context.is_denial(key) for key in leaf.keys):
                 yield subject.refuse(
                     leaf.path, seen=_HIDDEN if leaf.secret else place.seen, why=f"it {place.outside}"
                 )
@@ -75,21 +73,14 @@ def destinations_inside(subject: Subject, zone: Zone) -> Iterator[Hit]:
     zone."""
     resource = subject.resource
     assert resource is not None
-    own = resource.kind is not None and (
-        resource.kind in _OWN_NAMES or resource.kind.startswith(_GATEWAY_API)
-    )
+    own = (resource.kind or "").startswith(_OWN_NAMES)
     for leaf, text in _texts(subject):
-        if "." not in text and ":" not in text and not text.isdigit():
-            continue
         if _judged_elsewhere(resource, leaf):
             continue
-        shown = set()
         for escape in destinations.escapes(leaf, text, zone, own_names=own):
             seen = _HIDDEN if leaf.secret else escape.seen
-            if seen not in shown:
-                shown.add(seen)
-                why = "it names a destination outside the zone" if leaf.secret else escape.why
-                yield subject.refuse(leaf.path, seen=seen, why=why)
+            why = "it names a destination outside the zone" if leaf.secret else escape.why
+            yield subject.refuse(leaf.path, seen=seen, why=why)
 
 
 @rule(
@@ -103,15 +94,15 @@ def destinations_inside(subject: Subject, zone: Zone) -> Iterator[Hit]:
 )
 def images_inside(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """Images are named in arguments, custom resources and configuration too, not only in pods."""
+    look = Subject(subject.plan, subject.resource)
+    of_pods = {container.node["image"].path for container in kubernetes.containers(look)}
     for leaf, text in _texts(subject):
-        if leaf.keys[-2:-1] and leaf.key == "image" and any(key in _CONTAINERS for key in leaf.keys[:-1]):
+        if leaf.path in of_pods:
             continue  # judged by the pod rules, with their digests
         if not context.is_image(leaf.key) and "@sha256:" not in text:
             continue
         for token in text.split():
-            token = token.strip("\"',").removeprefix("docker://").removeprefix("oci://")
-            if not context.is_image(leaf.key):
-                token = token.rpartition("=")[2]
+            token = token.strip("\"',").removeprefix("docker://").removeprefix("oci://").rpartition("=")[2]
             image = images.parse(token)
             if image is None or not _reads_as_image(token, image):
                 continue
@@ -125,14 +116,13 @@ def images_inside(subject: Subject, zone: Zone) -> Iterator[Hit]:
 
 
 def _reads_as_image(token: str, image: images.Image) -> bool:
-    """Whether a string is meant as an image: with a registry and a path, a digest, or a path and a tag."""
-    named_host = token.partition("/")[0].lower() == image.host and "/" in token
-    return bool(named_host or image.digest or ("/" in token and image.tag))
+    """Whether a string is meant as an image: with a registry, a tag or a digest."""
+    return bool(token.partition("/")[0].lower() == image.host or image.tag or image.digest)
 
 
 def _judged_elsewhere(resource: Resource, leaf: Leaf) -> bool:
+    if leaf.path == _MANAGEMENT.get(resource.kind or resource.type):
+        return True
     if resource.is_provider:
-        return leaf.path == "kubeconfig" or leaf.path.startswith("kubeconfig")
-    if resource.kind == "networking.k8s.io/NetworkPolicy":
-        return "ipBlock" in leaf.keys
-    return context.is_image(leaf.key) or "@sha256:" in leaf.value if isinstance(leaf.value, str) else False
+        return leaf.path.startswith("kubeconfig")
+    return resource.kind == "networking.k8s.io/NetworkPolicy" and "ipBlock" in leaf.keys

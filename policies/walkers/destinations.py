@@ -13,7 +13,7 @@ from pathlib import Path
 from facts.networks import NetworkSet
 from facts.zones import Zone
 from policies.documents import of_yaml
-from policies.walkers import context, hosts
+from policies.walkers import context, hosts, images
 from policies.walkers.strings import Leaf
 
 
@@ -38,6 +38,9 @@ _NAMESPACE_ATTRIBUTE = re.compile(
 _IN_PATH = re.compile(r"(?:\b(?:dns|passthrough|ipv4|ipv6):/{2,3}|/dev/(?:tcp|udp)/)([^\s/?#\"'<>`|;]+)")
 _IN_BRACKETS = re.compile(r"\[([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)\]")
 
+#: What no name, address or URL does without.
+_LEADS = re.compile(r"[.:\d]")
+
 _VARIABLE = re.compile(
     r"\$\([^)]*\)|\$\{[^}]*\}|\{\{.*?\}\}|\$[A-Za-z_]\w*|%[sdv]|\{[A-Za-z_][\w.]*\}|<[a-z_-]+>"
 )
@@ -49,6 +52,9 @@ _IPV4 = re.compile(r"(?<![\w./:-])(\d{1,3}(?:\.\d{1,3}){3})(?![\w-]|\.\d)")
 _CIDR4 = re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3}/\d{1,2})(?![\w.])")
 _CIDR6 = re.compile(r"(?<![\w.:])([0-9A-Fa-f:]*::?[0-9A-Fa-f:.]*/\d{1,3})(?!\w)")
 _SCP = re.compile(rf"(?<![\w.-])[\w.-]+@({_NAME}):(?!\d+\b)")
+#: A zone of the reverse DNS at the head of a server block of CoreDNS (coredns.io/manual/configuration): what it
+#: answers for, not whom it asks.
+_REVERSE_ZONE = re.compile(r"(?<!\S)(?:[\w-]+\.)*(?:in-addr|ip6)\.arpa(?::\d+)?(?=\s[^{]*\{\s*$)")
 _TOKEN = re.compile(r"[^\s,;\"'`<>|=()\[\]{}]+")
 
 _FILE = re.compile(
@@ -85,7 +91,11 @@ def escapes(leaf: Leaf, text: str, zone: Zone, *, own_names: bool = False) -> It
 
     `own_names`: the object lists the names under which it is itself reached (an Ingress, a certificate).
     """
-    if len(text) < 3 or any(context.is_denial(key) for key in leaf.keys):
+    if (
+        len(text) < 3
+        or (text.isascii() and not _LEADS.search(text))
+        or any(context.is_denial(key) for key in leaf.keys)
+    ):
         return
     if _is_prose(leaf, text):
         return
@@ -99,6 +109,8 @@ def escapes(leaf: Leaf, text: str, zone: Zone, *, own_names: bool = False) -> It
     rest = _URL.sub(" ", text)
     alone = not re.search(r"[\s=<]", rest.strip())
     registries = any(word in _REGISTRY for word in context.words(leaf.key))
+    if _is_artifact(leaf, rest, zone):
+        return
     if _destination_key(leaf, own_names):
         yield from _listed(rest, zone, registries=registries)
     elif alone:
@@ -132,11 +144,20 @@ def _destination_key(leaf: Leaf, own_names: bool) -> bool:
     return context.is_destination(key)
 
 
+def _is_artifact(leaf: Leaf, text: str, zone: Zone) -> bool:
+    """Whether a `url` beside artifacts or images is a reference to what a registry of the zone holds."""
+    if leaf.key != "url" or not any(key in ("artifacts", "images") for key in leaf.keys[-2:-1]):
+        return False
+    image = images.parse(text.strip())
+    return image is not None and images.allowed(image, zone)
+
+
 # URLs
 
 
 def _urls(leaf: Leaf, text: str, zone: Zone) -> Iterator[Escape]:
     whole = text.strip()
+    spaced = re.search(r"\s", whole) is not None
     for found in _URL.finditer(text):
         scheme, authority = found.group(1).lower(), found.group(2)
         scheme = scheme.rpartition("+")[2] if scheme not in _SERVICES else scheme
@@ -150,7 +171,7 @@ def _urls(leaf: Leaf, text: str, zone: Zone) -> Iterator[Escape]:
             continue
         if _NAMESPACE_ATTRIBUTE.search(text[max(0, found.start() - 512) : found.start()]):
             continue
-        alone = found.group() == text.strip()[: len(found.group())] and not re.search(r"\s", whole)
+        alone = not spaced and whole.startswith(found.group())
         for one in authority.split(","):
             yield from _authority(one, scheme, zone, alone=alone)
 
@@ -247,6 +268,7 @@ def _in_text(leaf: Leaf, text: str, zone: Zone) -> Iterator[Escape]:
     for line in text.splitlines():
         if "." not in line and ":" not in line:
             continue
+        line = _REVERSE_ZONE.sub("", line)
         if not re.search(r"(?i)version|\boid\b|user-agent|no_proxy|\bdeny\b", line):
             for address in _IPV4.findall(line):
                 if hosts.address_of(address) is not None:

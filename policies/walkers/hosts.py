@@ -19,6 +19,8 @@ _CLUSTER_SUFFIXES = (".svc", ".cluster.local")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _AUTHORITY = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*:)?[/\\]{2}([^/\\?#]*)")
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
+#: Letters that IDNA 2003 maps to others and IDNA 2008 keeps (RFC 5894, 7.2): two names, so none.
+_TWO_READINGS = re.compile("[\u00df\u03c2\u200c\u200d]")
 _PORT = re.compile(r"^(.*?):(\d{1,5})$")
 
 
@@ -51,6 +53,8 @@ def normalise(host: str) -> str | None:
     if address is not None:
         return str(address)
     if not host.isascii():
+        if _TWO_READINGS.search(host):
+            return None
         try:
             host = host.encode("idna").decode("ascii")
         except UnicodeError:

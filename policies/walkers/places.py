@@ -16,7 +16,7 @@ from policies.walkers.strings import Leaf
 _ARN = re.compile(r"\barn:(aws[a-z-]*):([a-z0-9-]*|\*):([a-z0-9-]*|\*):([0-9]*|aws|\*)?:", re.IGNORECASE)
 _LOOKS_LIKE_A_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}|[a-z]{2,14}-[a-z]+\d{1,2}")
 _IN_TEXT = re.compile(
-    r"(?im)^\s*(?:export\s+)?[\"']?([\w.-]*(?:region|location))[\"']?\s*[:=]\s*[\"']?([a-z0-9-]+)"
+    r"(?im)^[ \t]*(?:export\s+)?[\"']?([\w.-]*(?:region|location))[\"']?\s*[:=]\s*[\"']?([a-z0-9-]+)"
     r"|(?<!\S)--?([a-z-]*region)[= ][\"']?([a-z0-9-]+)"
 )
 _LOCAL_ZONE = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}(?:-[a-z0-9]+)*-?\d*[a-z]")
@@ -68,7 +68,9 @@ def judge_region(code: str, providers: tuple[str, ...], zone: Zone) -> str | Non
 
 def arns(text: str, zone: Zone) -> list[Place]:
     """The ARNs in a text. Region-less ones (IAM, S3) are judged by their partition."""
-    found = []
+    found: list[Place] = []
+    if "arn:" not in text.lower():
+        return found
     for partition, service, region, _account in _ARN.findall(text):
         provider = _PARTITIONS.get(partition.lower())
         seen = f"arn:{partition}:{service}:{region}:..."

@@ -21,7 +21,7 @@ def own(subject, zone):
 def test_the_kits_list() -> None:
     kit = allowed()
     assert {"core/ConfigMap", "pulumi:providers:kubernetes", "sovereign:index:VllmServer"} <= kit
-    assert not kit & {"pulumi:pulumi:StackReference", "pulumi:providers:command", "helm.sh/Release"}
+    assert not kit & {"pulumi:providers:command", "docker-build:index:Image", "helm.sh/Release"}
 
 
 def test_a_site_adds_types(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ def container(value: dict[str, Any], *others: Resource) -> tuple[Container, Envi
     pod = {"metadata": {"name": "p", "namespace": "n"}, "spec": {"containers": [value]}}
     resource = Resource("urn:p", "kubernetes:core/v1:Pod", "p", pod)
     subject = Subject(Plan.of([resource, *others]), resource)
-    found = next(kubernetes.containers(subject))
+    found = next(iter(kubernetes.containers(subject)))
     return found, Environment(found, subject), subject
 
 

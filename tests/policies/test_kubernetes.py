@@ -6,6 +6,7 @@ import pytest
 
 from policies import kubernetes
 from policies.model import UNKNOWN, Node, Plan, Resource
+from policies.model.pods import TEMPLATES
 from policies.rule import Subject
 
 
@@ -77,13 +78,23 @@ def test_namespace(own: Any, provider: dict[str, Any], expected: str | None) -> 
     assert bool(look.touched) is (expected is None)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in kubernetes.PODS if kind != "core/Pod"])
+@pytest.mark.parametrize("kind", [kind for kind in TEMPLATES if kind != "core/Pod"])
 def test_pods_are_found_in_every_kind(kind: str) -> None:
     group, _, name = kind.partition("/")
-    for path in kubernetes.TEMPLATES[kind]:
+    for path in TEMPLATES[kind]:
         inputs: dict[str, Any] = {"spec": {"hostNetwork": True}}
         for key in reversed(path.split(".")):
             inputs = {key: inputs}
         resource = Resource("urn:x", f"kubernetes:{group}/v1:{name}", "x", inputs)
         found = list(kubernetes.pods(Subject(Plan.of([resource]), resource)))
         assert any(pod.spec["hostNetwork"].flag() for pod in found)
+
+
+def test_a_custom_resource_that_is_too_deep_to_be_read_is_not_searched() -> None:
+    inputs: dict[Any, Any] = {"spec": {"containers": [{"image": "helper"}], 1: "a key that is no text"}}
+    for _ in range(2):
+        resource = Resource("urn:x", "kubernetes:example.org/v1:Tool", "x", inputs)
+        found = list(kubernetes.pods(Subject(Plan.of([resource]), resource)))
+        assert len(found) == (0 if resource.leaves is None else 1)
+        for _ in range(2000):
+            inputs = {"spec": inputs}

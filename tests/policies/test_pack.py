@@ -1,5 +1,6 @@
 """The packs over the engine's own protocol: started as the engine starts them, from another folder."""
 
+import base64
 import json
 import os
 import shutil
@@ -8,12 +9,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import analyzer_pb2 as wire
 from pulumi.runtime.proto.analyzer_pb2_grpc import AnalyzerStub
@@ -21,10 +25,14 @@ from pulumi.runtime.proto.analyzer_pb2_grpc import AnalyzerStub
 from facts.site import ROOT
 from policies.read.values import OUTPUT, SECRET, SIGNATURE
 from policies.rules import load
+from policies.waivers import Waiver
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 STACK = "urn:pulumi:dev::sovereign::pulumi:pulumi:Stack::sovereign-dev"
 SETTINGS = {"zone": "local", "state": {"backend": "file://state", "secretsProvider": "passphrase"}}
+
+#: as `sovereign env` has it: a run on one's own machine that calls nobody
+ENVIRONMENT = {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true"}
 
 
 @dataclass
@@ -44,11 +52,23 @@ class Pack:
             )
         )
 
-    def analyze(self, name: str, inputs: dict[str, Any], token: str = "kubernetes:core/v1:ConfigMap") -> Any:
+    def analyze(
+        self,
+        name: str,
+        inputs: dict[str, Any],
+        token: str = "kubernetes:core/v1:ConfigMap",
+        provider: str = "",
+    ) -> Any:
         properties = Struct()
         properties.update(inputs)
         return self.stub.Analyze(
-            wire.AnalyzeRequest(urn=urn(name, token), type=token, name=name, properties=properties)
+            wire.AnalyzeRequest(
+                urn=urn(name, token),
+                type=token,
+                name=name,
+                properties=properties,
+                provider=wire.AnalyzerProviderResource(urn=provider),
+            )
         )
 
     def analyze_stack(self, *names: str, token: str = "kubernetes:core/v1:ConfigMap") -> Any:
@@ -74,7 +94,7 @@ def config_map(**data: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def started(pack: str, tmp_path: Path) -> Iterator[Pack]:
+def started(pack: str, tmp_path: Path, **variables: str) -> Iterator[Pack]:
     site = tmp_path / "site"
     if not site.exists():
         (site / "zones").mkdir(parents=True)
@@ -82,7 +102,7 @@ def started(pack: str, tmp_path: Path) -> Iterator[Pack]:
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "pulumi.policy", "127.0.0.1:1", str(ROOT / "policies" / pack)],
         cwd=tmp_path,
-        env={**os.environ, "SOVEREIGN_SITE": str(site)},
+        env={**ENVIRONMENT, "PATH": os.environ["PATH"], "SOVEREIGN_SITE": str(site), **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -218,6 +238,54 @@ def test_a_disabled_rule_is_missing_from_the_verdict(pack: Pack) -> None:
     assert "walkers.hosts" not in pack.verdict["rules"]
 
 
+def test_a_disabled_or_lowered_rule_is_told_by_one_that_stays_on(pack: Pack) -> None:
+    levels = {"walkers.hosts": wire.DISABLED, "run.rules": wire.DISABLED, "images.pinned": wire.ADVISORY}
+    config = {name: wire.PolicyConfig(enforcementLevel=level) for name, level in levels.items()}
+    pack.stub.Configure(wire.ConfigureAnalyzerRequest(policyConfig=config))
+    assert [name for name, _ in told(pack.analyze_stack())] == ["run.rules"] * 3
+    assert {one["seen"] for one in pack.verdict["findings"]} == set(levels)
+    assert pack.verdict["verdict"] == "refuse"
+
+
+def test_the_rules_of_the_run_see_the_run(tmp_path: Path) -> None:
+    hosted = {"GITHUB_ACTIONS": "true", "RUNNER_ENVIRONMENT": "github-hosted"}
+    with started("sovereign", tmp_path, **hosted, https_proxy="http://proxy.example.com:3128") as pack:
+        pack.configure()
+        assert {name for name, _ in told(pack.analyze_stack())} == {"run.calls", "run.machine"}
+
+
+def test_the_provider_of_a_resource_is_found(pack: Pack) -> None:
+    provider = urn("own", "pulumi:providers:kubernetes")
+    kubeconfig = {"clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:6443"}}]}
+    pack.analyze(
+        "own",
+        {"kubeconfig": json.dumps(kubeconfig), "cluster": "c", "namespace": "elsewhere"},
+        "pulumi:providers:kubernetes",
+    )
+    inputs = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": []}}
+    pack.analyze("p", inputs, "kubernetes:core/v1:Pod", provider)
+    token = "kubernetes:core/v1:Pod"
+    resources = [
+        wire.AnalyzerResource(urn=provider, type="pulumi:providers:kubernetes", name="own"),
+        wire.AnalyzerResource(urn=urn("p", token), type=token, name="p"),
+    ]
+    response = pack.stub.AnalyzeStack(wire.AnalyzeStackRequest(resources=resources))
+    assert "elsewhere" in str([one.message for one in response.diagnostics])
+
+
+@pytest.mark.parametrize(
+    ("name", "rules"),
+    [("organization/sovereign/ground", []), ("somebody/else/ground", ["stack-references.owner"])],
+)
+def test_a_stack_reference_is_judged_by_its_name(pack: Pack, name: str, rules: list[str]) -> None:
+    token = "pulumi:pulumi:StackReference"
+    outputs = Struct()
+    outputs.update({"name": name, "outputs": {"endpoint": "https://evil.example"}})
+    reference = wire.AnalyzerResource(urn=urn("r", token), type=token, name="r", properties=outputs)
+    response = pack.stub.AnalyzeStack(wire.AnalyzeStackRequest(resources=[reference]))
+    assert [one for one, _ in told(response)] == rules
+
+
 def test_the_rules_of_state_and_secrets_key_see_the_settings(pack: Pack) -> None:
     state = {"backend": "https://api.pulumi.com", "secretsProvider": "awskms://alias/x?region=us-east-1"}
     pack.configure({"zone": "local", "state": state})
@@ -259,3 +327,89 @@ def _empty() -> Any:
     from google.protobuf.empty_pb2 import Empty
 
     return Empty()
+
+
+def waived(site: Path, expires: date) -> None:
+    """Two people let the ConfigMap `a` name a host outside."""
+    keys = {"Ana": Ed25519PrivateKey.generate(), "Jean": Ed25519PrivateKey.generate()}
+    zone = site / "zones" / "local.yaml"
+    signers = {
+        name: key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        for name, key in keys.items()
+    }
+    data = yaml.safe_load((ROOT / "stacks" / "zones" / "local.yaml").read_text(encoding="utf-8"))
+    zone.write_text(yaml.safe_dump({**data, "signers": signers}), encoding="utf-8")
+    waiver = Waiver(
+        rule="walkers.hosts",
+        urn=urn("a"),
+        owner="Ana",
+        approver="Jean",
+        reason="moved in January with the vendor",
+        asked=expires - timedelta(days=20),
+        expires=expires,
+    )
+    signatures = {
+        name: base64.b64encode(key.sign(waiver.signed_bytes())).decode() for name, key in keys.items()
+    }
+    (site / "waivers").mkdir(exist_ok=True)
+    signed = {**waiver.model_dump(mode="json"), "signatures": signatures}
+    (site / "waivers" / "a.yaml").write_text(yaml.safe_dump(signed), encoding="utf-8")
+
+
+LEAK = config_map(u="https://evil.example")
+
+
+def judged(tmp_path: Path, inputs: dict[str, Any], dry_run: bool = True) -> list[tuple[str, str, int]]:
+    """What a run of the pack says of `a` alone and of the plan."""
+    with started("sovereign", tmp_path) as pack:
+        pack.configure(dry_run=dry_run)
+        said = [*pack.analyze("a", inputs).diagnostics, *pack.analyze_stack("a").diagnostics]
+        return [(one.policyName, one.message, one.enforcementLevel) for one in said]
+
+
+def test_a_waived_finding_is_shown_and_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "site" / "zones").mkdir(parents=True)
+    waived(tmp_path / "site", date.today() + timedelta(days=10))
+    [(rule, message, level)] = judged(tmp_path, LEAK)
+    assert (rule, level) == ("walkers.hosts", wire.ADVISORY)
+    assert "by Ana and Jean (a.yaml). ends in 10 days" in message
+    verdict = json.loads((tmp_path / "site/.sovereign/stacks/dev/verdict.json").read_text())
+    assert verdict["verdict"] == "pass"
+    assert verdict["waived"][0]["waiver"]["owner"] == "Ana"
+
+
+def test_an_ended_waiver_lets_what_was_released_be_and_nothing_new(tmp_path: Path) -> None:
+    (tmp_path / "site" / "zones").mkdir(parents=True)
+    waived(tmp_path / "site", date.today() + timedelta(days=10))
+    assert judged(tmp_path, LEAK, dry_run=False)[0][2] == wire.ADVISORY  # released
+    waived(tmp_path / "site", date.today() - timedelta(days=1))
+    [(_, message, level)] = judged(tmp_path, LEAK)
+    assert level == wire.ADVISORY
+    assert "ended on" in message
+    [(_, _, level)] = judged(tmp_path, config_map(u="https://evil.example/other"))
+    assert level == wire.MANDATORY
+
+
+def test_a_waiver_that_does_not_hold_refuses_the_run(tmp_path: Path) -> None:
+    (tmp_path / "site" / "zones").mkdir(parents=True)
+    waived(tmp_path / "site", date.today() + timedelta(days=10))
+    file = tmp_path / "site" / "waivers" / "a.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("walkers.hosts", "images.pinned"))
+    [(rule, message, level)] = judged(tmp_path, config_map(u="fine"))
+    assert (rule, level) == ("zone.missing", wire.MANDATORY)
+    assert "Ana has not signed it as it is" in message
+
+
+def test_a_state_is_judged_without_being_told_of_its_stack(tmp_path: Path) -> None:
+    """As `pulumi policy analyze` asks: no ConfigureStack, and secrets as a word."""
+    site = tmp_path / "site"
+    (site / "zones").mkdir(parents=True)
+    shutil.copy(ROOT / "stacks" / "zones" / "local.yaml", site / "zones" / "local.yaml")
+    (site / "Pulumi.dev.yaml").write_text(
+        yaml.safe_dump({"config": {"sovereign:settings": SETTINGS, "sovereign:key": {"secure": "x"}}})
+    )
+    with started("sovereign", tmp_path) as pack:
+        assert told(pack.analyze("a", config_map(password="[secret]"))) == []
+        assert told(pack.analyze("b", LEAK)) == [("walkers.hosts", "b")]
+        assert told(pack.analyze_stack("a", "b")) == []
+    assert not (site / ".sovereign").exists(), "nothing was run, so nothing is kept"

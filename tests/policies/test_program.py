@@ -17,7 +17,7 @@ POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 def look(token: str, props: dict[str, Any]) -> Any:
     """What the transform answers for one resource, in the real half."""
     transform = program._refusing(
-        zones.load(ROOT / "stacks" / "zones" / "local.yaml"), rules.load(), closed_world.allowed(None)
+        zones.load(ROOT / "stacks" / "zones" / "local.yaml"), rules.load(), closed_world.allowed(None), ()
     )
     args = ResourceTransformArgs(custom=True, type_=token, name="x", props=props, opts=ResourceOptions())
     # not asyncio.run: it would leave the thread without the event loop that Pulumi's mocks look for

@@ -64,6 +64,25 @@ def test_another_digest(tmp_path: Path) -> None:
         require(stored(tmp_path), "sha256:2", RULES, NOW)
 
 
+def test_that_of_a_review_is_advice(tmp_path: Path) -> None:
+    path = stored(tmp_path, review=True)
+    with pytest.raises(NoVerdict, match="that of a review"):
+        require(path, "sha256:1", RULES, NOW)
+    said = json.loads(path.read_text())
+    del said["review"]
+    path.write_text(json.dumps(said))
+    with pytest.raises(NoVerdict, match="that of a review"):
+        require(path, "sha256:1", RULES, NOW)
+
+
+def test_reviews_and_plans_add_nothing_to_each_other(tmp_path: Path) -> None:
+    stored(tmp_path, rules=("a.one",))
+    path = stored(tmp_path, rules=("b.two",), review=True)
+    assert json.loads(path.read_text())["rules"] == ["b.two"]
+    path = stored(tmp_path, rules=("a.one",))
+    assert json.loads(path.read_text())["rules"] == ["a.one"]
+
+
 def test_a_rule_that_did_not_run(tmp_path: Path) -> None:
     with pytest.raises(NoVerdict, match=r"without these rules: b\.two"):
         require(stored(tmp_path, rules=("a.one",)), "sha256:1", RULES, NOW)

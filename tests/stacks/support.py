@@ -49,11 +49,13 @@ def objects(site: Site, stack: str, given: settings.Settings | None = None) -> l
         values = {
             key: pulumi.Output.secret(value) for key, value in secret_config.ensure({}, chosen, NOW).items()
         }
-        base = ground.lay(chosen, site, stack)
+        zone = zones.load(site.zone_file(chosen.zone))
+        base = ground.lay(chosen, site, zone, stack)
+        assert base is not None, "the cluster is there"
         service.stand_up(
             chosen,
             site,
-            zones.load(site.zone_file(chosen.zone)),
+            zone,
             base,
             values[secret_config.AUDIT_KEY],
             values.get(secret_config.CERTIFICATES),

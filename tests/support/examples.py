@@ -17,7 +17,8 @@ from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.alias_generators import to_camel
 
 from facts.zones import Zone
-from policies.model import MASKED, UNKNOWN, Plan, Resource, StackFacts
+from policies import closed_world
+from policies.model import MASKED, UNKNOWN, Origin, Plan, Resource, Runner, StackFacts, UsedPart
 from policies.model.resource import kubernetes_type
 
 FOLDER = Path(__file__).resolve().parents[1] / "routes"
@@ -37,11 +38,21 @@ class _Part(BaseModel):
 
 
 class Stack(_Part):
-    """Where the stack keeps its state and the key of its secrets."""
+    """Where the stack keeps its state and the key of its secrets, and what is known of the run."""
 
     name: str | None = None
     backend: str | None = None
     secrets_provider: str | None = None
+    environments: tuple[str, ...] = ()
+    runner: Runner | None = None
+    origins: tuple[Origin, ...] = ()
+    engine: dict[str, str] | None = None
+    lowered: tuple[str, ...] = ()
+    used: tuple[UsedPart, ...] = ()
+
+    @property
+    def facts(self) -> StackFacts:
+        return StackFacts(**{name: getattr(self, name) for name in type(self).model_fields})
 
 
 class PlainResource(_Part):
@@ -72,6 +83,8 @@ class _File(_Part):
     about: Annotated[str, Field(min_length=10)]
     zone: dict[str, Any] | None = Field(default_factory=dict)
     stack: Stack = Stack()
+    types: tuple[str, ...] = ()
+    source: str | None = None
     whole: bool = False
     at: date = date(2026, 11, 25)
     kubernetes: str | list[dict[str, Any]] = Field(default_factory=list)
@@ -122,8 +135,14 @@ def read(file: Path) -> Example:
     resources = (*_objects(file, given.kubernetes), *(_resource(item) for item in given.resources))
     if not resources and form == "leak" and given.zone is not None and given.stack == Stack():
         raise BadExample(f"{file}: give kubernetes, resources or stack: there is nothing to judge.")
-    stack = StackFacts(given.stack.name, given.stack.backend, given.stack.secrets_provider)
-    plan = Plan.of(resources, stack, whole=given.whole, source=file.stem, at=given.at)
+    plan = Plan.of(
+        resources,
+        given.stack.facts,
+        whole=given.whole,
+        source=given.source or file.stem,
+        allowed_types=closed_world.allowed() | frozenset(given.types),
+        at=given.at,
+    )
     zone = None if given.zone is None else _zone(file, given.zone)
     return Example(file, route, form == "leak", given.about, zone, plan, given.expect or Expect())
 

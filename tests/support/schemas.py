@@ -5,17 +5,12 @@ the toolchain, by its version.
 """
 
 import json
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from facts.site import ROOT
-from toolchain.build import golang, store
+from tests.support import modules
 
 _MODULE = "k8s.io/kubernetes"
 _PINNED = ROOT / "tests" / "schemas"
@@ -90,28 +85,6 @@ class Schema:
 @cache
 def pinned() -> Schema:
     """The release pinned in tests/schemas/, fetched once."""
-    version = (_PINNED / "go.mod").read_text(encoding="utf-8").rpartition(f"{_MODULE} ")[2].strip()
-    kept = store.cache() / "schemas" / f"kubernetes-{version}.json"
-    if not kept.is_file():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        _fetch(version, kept)
-    return Schema(version, json.loads(kept.read_text(encoding="utf-8"))["definitions"])
-
-
-def _fetch(version: str, into: Path) -> None:
-    go = golang.find(lambda sentence: None)
-    with tempfile.TemporaryDirectory(prefix="sovereign-schemas-") as name:
-        for file in ("go.mod", "go.sum"):
-            shutil.copyfile(_PINNED / file, Path(name) / file)
-        said = subprocess.run(
-            [go.executable, "mod", "download", "-modcacherw", "-json", _MODULE],
-            cwd=name,
-            env={**go.environment(), "GOMODCACHE": f"{name}/modules"},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        source = Path(json.loads(said.stdout)["Dir"]) / "api" / "openapi-spec" / "swagger.json"
-        draft = into.with_suffix(f".{os.getpid()}")
-        shutil.copyfile(source, draft)
-        os.replace(draft, into)
+    [file] = modules.files(_MODULE, ["api/openapi-spec/swagger.json"], _PINNED)
+    definitions = json.loads(file.read_text(encoding="utf-8"))["definitions"]
+    return Schema(modules.version(_MODULE, _PINNED), definitions)

@@ -35,6 +35,9 @@ def test_the_versions_asked_for_are_those_of_the_module_files() -> None:
     assert required("kubernetes")["k8s.io/kubernetes"] == programs.KUBERNETES
     assert required("etcd")["go.etcd.io/etcd/server/v3"] == f"v{programs.ETCD}"
     assert required("kwok")["sigs.k8s.io/kwok"] == programs.KWOK
+    assert required("conftest")["github.com/open-policy-agent/conftest"] == programs.CONFTEST
+    assert required("kyverno")["github.com/kyverno/kyverno"] == programs.KYVERNO
+    assert required("kube-score")["github.com/zegl/kube-score"] == programs.KUBE_SCORE
 
 
 def test_the_engine_and_its_python_sdk_have_one_version() -> None:
@@ -42,7 +45,13 @@ def test_the_engine_and_its_python_sdk_have_one_version() -> None:
     assert f"\npulumi=={programs.PULUMI.removeprefix('v')} " in lock
 
 
-@pytest.mark.parametrize("module", ["pulumi", "kubernetes", "etcd", "kwok"])
+def test_peers_are_built_only_where_they_are_asked_for() -> None:
+    assert {"conftest", "kube-score", "kyverno"} == PROGRAMS.keys() - set(build.ALL)
+
+
+@pytest.mark.parametrize(
+    "module", ["pulumi", "kubernetes", "etcd", "kwok", "conftest", "kube-score", "kyverno"]
+)
 def test_the_least_go_suffices_for_every_module(module: str) -> None:
     text = (programs.HERE / module / "go.mod").read_text(encoding="utf-8")
     asked = re.search(r"^go (\d+)\.(\d+)", text, re.MULTILINE)
@@ -67,6 +76,7 @@ def test_go_is_pinned_by_hash_for_both_platforms_and_names_no_host() -> None:
         {"module": "kwok"},
         {"extras": (Extra("python/x", "x", module="m"),)},
         {"extras": (Extra("toolchain/language_python/pulumi-language-python", "x"),)},
+        {"extras": (Extra("", "x", module="m", made=lambda source: ""),)},
     ],
     ids=str,
 )
@@ -124,7 +134,9 @@ def test_a_warm_call_needs_no_go_and_no_time(monkeypatch: pytest.MonkeyPatch, tm
     assert time.monotonic() - start < 0.2
     assert said == []
     assert set(paths) == set(build.ALL)
-    assert all(path.is_absolute() and os.access(path, os.X_OK) for path in paths.values())
+    runs = {name for name, path in paths.items() if os.access(path, os.X_OK)}
+    assert runs == set(build.ALL) - {"kubernetes-api"}
+    assert all(path.is_absolute() for path in paths.values())
     assert {path.name for path in stages} >= {"node-initialize.yaml", "pod-ready.yaml"}
     beside = {path.name for path in paths["pulumi"].parent.iterdir()}
     assert beside >= {"pulumi-language-python", "pulumi-language-python-exec", "build.json"}
@@ -245,6 +257,18 @@ def test_a_program_that_is_not_the_pinned_one_is_not_kept(own_cache: Path, tmp_p
     with pytest.raises(BuildError, match=r"it says 'hello v1\.2\.3' where 'hello v9' is wanted"):
         ensure(module(tmp_path / "hello", answer="hello v9"), [])
     assert entries(own_cache) == set()
+
+
+@pytest.mark.engine
+def test_a_file_that_is_made_of_a_module_needs_no_compiler(own_cache: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    file = Extra(
+        "LICENSE", "licence", module="k8s.io/kubernetes", made=lambda source: source.read_text()[:200]
+    )
+    path = ensure(replace(PROGRAMS["kubernetes-api"], name="licence", extras=(file,)), said)
+    assert "Apache License" in path.read_text()
+    assert said[0] == "building licence (1 of 1)"
+    assert sorted(file.name for file in path.parent.iterdir()) == ["build.json", "licence"]
 
 
 @pytest.mark.engine

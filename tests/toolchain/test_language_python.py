@@ -117,7 +117,10 @@ def test_names_the_provider_that_an_installed_package_needs(tmp_path: Path) -> N
     with host(tmp_path) as (client, _):
         request = language_pb2.GetRequiredPackagesRequest(info=info(tmp_path, virtualenv=str(VENV)))
         packages = client.GetRequiredPackages(request).packages
-    assert [(package.name, package.version) for package in packages] == [("kubernetes", "4.34.2")]
+    assert [(package.name, package.version) for package in packages] == [
+        ("aws", "7.51.1"),
+        ("kubernetes", "4.34.2"),
+    ]
 
 
 def test_tells_what_is_installed(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@
 import sys
 
 from toolchain.build import ALL, BuildError, cache, ensure
+from toolchain.build.programs import PROGRAMS
 from toolchain.build.store import remove
 from toolchain.commands import reporter
 
@@ -19,8 +20,8 @@ def main() -> int:
         )
         return 0
     names = sys.argv[1:] or ALL
-    if unknown := [name for name in names if name not in ALL]:
-        print(f"No such program: {', '.join(unknown)}. There are: {', '.join(ALL)}.", file=sys.stderr)
+    if unknown := [name for name in names if name not in PROGRAMS]:
+        print(f"No such program: {', '.join(unknown)}. There are: {', '.join(PROGRAMS)}.", file=sys.stderr)
         return 2
     try:
         for name, path in ensure(names, reporter()).items():

@@ -46,18 +46,15 @@ def _build(program: Program, place: Entry, report: Report, count: str) -> None:
     try:
         logs.mkdir(parents=True, exist_ok=True)
         with place.filling() as folder:
-            scratch = folder / "scratch"
-            scratch.mkdir()
-            # a killed build leaves its scratch where the next one removes it
-            environment = {**go.environment(), "GOTMPDIR": str(scratch)}
-            command = [go.executable, "build", *FLAGS, "-ldflags", program.ldflags]
-            command += ["-o", str(folder / program.name), program.package]
             what = f"building {program.name} ({count})"
-            run(command, program.folder, environment, logs / f"{program.name}.log", what, report)
+            if program.package:
+                _compile(program, folder, go, logs / f"{program.name}.log", what, report)
+            else:
+                report(what)
             for extra in program.extras:
                 _place(extra, folder, program, go)
-            _check(program, folder / program.name)
-            remove(scratch)
+            if program.package:
+                _check(program, folder / program.name)
             seconds = time.monotonic() - start
             about = {
                 "program": program.name,
@@ -74,20 +71,34 @@ def _build(program: Program, place: Entry, report: Report, count: str) -> None:
     report(f"built {program.name} in {clock(seconds)}")
 
 
+def _compile(program: Program, folder: Path, go: golang.Go, log: Path, what: str, report: Report) -> None:
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    # a killed build leaves its scratch where the next one removes it
+    environment = {**go.environment(), "GOTMPDIR": str(scratch)}
+    command = [go.executable, "build", *FLAGS, "-ldflags", program.ldflags]
+    command += ["-o", str(folder / program.name), program.package]
+    run(command, program.folder, environment, log, what, report)
+    remove(scratch)
+
+
 def _place(extra: Extra, folder: Path, program: Program, go: golang.Go) -> None:
     source = (
         _module(extra.module, program, go) / extra.source if extra.module else checkout_file(extra.source)
     )
     target = folder / extra.target
     target.parent.mkdir(exist_ok=True)
-    shutil.copyfile(source, target)
+    if extra.made:
+        target.write_text(extra.made(source), encoding="utf-8")
+    else:
+        shutil.copyfile(source, target)
     target.chmod(0o755 if extra.executable else 0o644)
 
 
 def _module(module: str, program: Program, go: golang.Go) -> Path:
-    """Where Go keeps a module's files: downloaded for the build, and checked against go.sum."""
+    """Where Go keeps a module's files: downloaded where they are missing, and checked against go.sum."""
     found = subprocess.run(
-        [go.executable, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", module],
+        [go.executable, "mod", "download", "-json", module],
         cwd=program.folder,
         env=go.environment(),
         stdin=subprocess.DEVNULL,
@@ -95,11 +106,14 @@ def _module(module: str, program: Program, go: golang.Go) -> Path:
         text=True,
         check=False,
     )
-    if found.returncode or not found.stdout.strip():
+    told = json.loads(found.stdout or "{}")
+    if "Dir" not in told:
+        said = told.get("Error") or found.stderr.strip() or "no folder"
         raise BuildError(
-            f"The files of the Go module {module} can't be found: {found.stderr.strip() or 'no folder'}."
+            f"The files of the Go module {module} can't be had: {said}. Check GOPROXY, then run the same "
+            "command again."
         )
-    return Path(found.stdout.strip())
+    return Path(told["Dir"])
 
 
 def _check(program: Program, path: Path) -> None:

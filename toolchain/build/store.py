@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import inspect
 import os
 import platform
 import shutil
@@ -87,6 +88,8 @@ def key(program: Program) -> str:
         digest.update(f"{extra.module}/{extra.source}:{extra.target}\0".encode())
         if not extra.module:
             digest.update(checkout_file(extra.source).read_bytes() + b"\0")
+        if extra.made:
+            digest.update(Path(inspect.getfile(extra.made)).read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 

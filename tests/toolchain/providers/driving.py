@@ -1,7 +1,7 @@
 """A provider on its real gRPC port, driven as the engine drives it: Check, Diff, then Create or Update."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +17,7 @@ from pulumi.runtime.proto import (
     status_pb2,
 )
 
+from toolchain.providers.core import Log, Provider
 from toolchain.providers.core.codec import decode, encode
 from toolchain.providers.core.serve import start
 from toolchain.providers.core.values import plain
@@ -121,7 +122,11 @@ class Driver:
 
     def preview(self, token: str, name: str, inputs: Mapping[str, Any]) -> Properties:
         """What a preview shows of a new resource."""
-        return self._create(token, name, self.checked(token, name, inputs), preview=True).state
+        return self.previewed(token, name, inputs).state
+
+    def previewed(self, token: str, name: str, inputs: Mapping[str, Any]) -> Resource:
+        """A new resource as a preview has it."""
+        return self._create(token, name, self.checked(token, name, inputs), preview=True)
 
     def create(self, token: str, name: str, inputs: Mapping[str, Any], timeout: float = 0) -> Resource:
         return self._create(token, name, self.checked(token, name, inputs), timeout=timeout)
@@ -233,14 +238,18 @@ class Driver:
 
 
 @contextmanager
-def driven(kubeconfig: Path | str | None = None, **settings: str) -> Iterator[Driver]:
+def driven(
+    kubeconfig: Path | str | None = None,
+    make: Callable[[Log], Provider] = KubernetesProvider,
+    **settings: str,
+) -> Iterator[Driver]:
     """A provider instance of its own, configured when a kubeconfig is given."""
     engine = EngineSide()
     engine_server = grpc.server(futures.ThreadPoolExecutor(max_workers=8))
     engine_pb2_grpc.add_EngineServicer_to_server(engine, engine_server)
     engine_port = engine_server.add_insecure_port("127.0.0.1:0")
     engine_server.start()
-    server, port = start(KubernetesProvider, f"127.0.0.1:{engine_port}")
+    server, port = start(make, f"127.0.0.1:{engine_port}")
     try:
         driver = Driver(port, engine)
         if kubeconfig is not None:

@@ -510,7 +510,7 @@ def test_refusals_name_the_object_and_hide_its_secrets() -> None:
         },
     )
     assert sentence(obj, error, redact) == (
-        'Secret n/s: the API server refuses it: data[a]: Invalid value: "[secret]": not "[secret]" or [secret].'  # noqa: E501
+        'Secret n/s: the API server refuses it: data[a]: Invalid value: "[secret]": not "[secret]" or [secret].'
     )
 
 

@@ -27,10 +27,11 @@ def name(obj: Object, old: Object, urn: Urn, naming: Naming) -> None:
             f"{urn.name}: metadata.generateName can't be used, because server-side apply needs the name: "
             "set metadata.name, or leave both out for a name that the provider makes up."
         )
-    if objects.asks(old, objects.AUTONAMED) and objects.name_of(old):
-        made = objects.name_of(old)
-    else:
-        made = _made(urn, naming)
+    made = (
+        objects.name_of(old)
+        if objects.asks(old, objects.AUTONAMED) and objects.name_of(old)
+        else _made(urn, naming)
+    )
     obj["metadata"] = dict(objects.metadata(obj)) | {"name": made}
     if isinstance(obj["metadata"].get("annotations"), dict):
         obj["metadata"]["annotations"] = dict(obj["metadata"]["annotations"])

@@ -1,0 +1,34 @@
+"""Policy documents of IAM, keys, buckets and endpoints, as the JSON that AWS takes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pulumi import Output
+
+from components.aws.place import Place
+
+
+def document(*statements: Mapping[str, Any]) -> Output[str]:
+    """The statements as one document; outputs may stand anywhere in them."""
+    return Output.json_dumps(plain(*statements))
+
+
+def plain(*statements: Mapping[str, Any]) -> dict[str, Any]:
+    """The statements as one document, not yet as JSON."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def trusted(place: Place, service: str, source: str | None = None) -> Output[str]:
+    """The trust of a role that a service takes on for this account only; `source`: only for what this ARN
+    means."""
+    held: dict[str, Any] = {"StringEquals": {"aws:SourceAccount": place.account}}
+    if source is not None:
+        held["ArnLike"] = {"aws:SourceArn": source}
+    return document(
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": place.principal(service)},
+            "Action": "sts:AssumeRole",
+            "Condition": held,
+        }
+    )

@@ -1,0 +1,31 @@
+"""Versions of Kubernetes on EKS, and of the add-ons that go with each. Data with sources in eks.yaml."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from facts.catalogue import choose
+
+
+@dataclass(frozen=True)
+class Release:
+    """A version of Kubernetes, and the version of each add-on by its name."""
+
+    kubernetes: str
+    addons: Mapping[str, str]
+
+
+def release(version: str | None = None) -> Release:
+    """A version that the kit builds; the newest where none is named. Raises CatalogueError."""
+    newest, releases = _known()
+    return choose("version of Kubernetes on EKS", version or newest, releases)
+
+
+@cache
+def _known() -> tuple[str, Mapping[str, Release]]:
+    data = yaml.safe_load(Path(__file__).with_name("eks.yaml").read_text(encoding="utf-8"))
+    releases = {name: Release(name, entry["addons"]) for name, entry in data["releases"].items()}
+    return data["newest"], releases

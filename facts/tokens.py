@@ -1,0 +1,17 @@
+"""What tokens look like: by the prefix that their issuer gives them. Data with sources in tokens.yaml."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+_FILE = Path(__file__).with_name("tokens.yaml")
+
+
+@cache
+def pattern() -> re.Pattern[str]:
+    """Finds a token of any known issuer in a text."""
+    listed = yaml.safe_load(_FILE.read_text(encoding="utf-8"))["tokens"]
+    forms = "|".join(f"{one['prefix']}[\\w-]{{{one['length']}}}" for one in listed)
+    return re.compile(rf"\b(?:{forms})", re.ASCII)

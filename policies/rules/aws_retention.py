@@ -1,0 +1,140 @@
+"""Retention at AWS: whether a lock locks anything, and what could make locked records unreadable or hide
+them before their time."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from facts.zones import Zone
+from policies import aws_network, bucket_settings, buckets, iam, kubernetes, references
+from policies.model import Node
+from policies.rule import Hit, Subject, rule
+
+_CONTROLS = (
+    "HIPAA 164.312(b)",
+    "HIPAA 164.312(c)(1)",
+    "HIPAA 164.316(b)(2)(i)",
+    "HDS EXI 15",
+    "AI Act 12",
+)
+_LOCK: Final = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
+_LIFECYCLE: Final = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+_DEFAULT: Final = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+_KEY: Final = "aws:kms/key:Key"
+_TRAIL: Final = "aws:cloudtrail/trail:Trail"
+_VAULT: Final = "aws:backup/vault:Vault"
+_VAULT_LOCK: Final = "aws:backup/vaultLockConfiguration:VaultLockConfiguration"
+#: docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html: the longest wait, and what is meant
+#: unless it is said
+_LONGEST = 30
+
+
+@rule(
+    "aws-retention.locks",
+    title="A bucket that can lock does lock, and so does that of a trail",
+    routes=["K51"],
+    controls=_CONTROLS,
+    fix="Add a BucketObjectLockConfiguration with a default retention in mode COMPLIANCE.",
+    pack="protection",
+    scope="plan",
+    needs_whole=True,
+)
+def locks(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """objectLockEnabled only makes a lock possible: without a configuration each object is locked one by one,
+    by whoever writes it, or not at all. The bucket of a trail must, because a trail that somebody may delete
+    is none. A vault of backups is locked by a resource of its own."""
+    plan = subject.plan
+    trails = [buckets.meant(one, one["s3BucketName"]) for one in aws_network.looks(plan, _TRAIL)]
+    for bucket in bucket_settings.own(plan):
+        look = Subject(plan, bucket)
+        inline = look["objectLockConfiguration"]["rule"]
+        meant = look["objectLockEnabled"].flag() or bucket in trails
+        if meant and inline.absent and not bucket_settings.of(plan, bucket, _LOCK):
+            yield kubernetes.hit(look, "objectLockEnabled", seen="no lock", why="no object in it is locked")
+    locked = [references.resolve(one, one["backupVaultName"]) for one in aws_network.looks(plan, _VAULT_LOCK)]
+    for look in aws_network.looks(plan, _VAULT):
+        if look.resource not in locked:
+            yield kubernetes.hit(look, "", seen="no lock", why="whoever has the right deletes every backup")
+
+
+@rule(
+    "aws-retention.lifecycle",
+    title="Nothing locked is taken out of sight before its time",
+    routes=["K51"],
+    controls=_CONTROLS,
+    fix="Let objects expire after as many days as the zone's `retention` says, or not at all.",
+    pack="protection",
+    types=[_LIFECYCLE],
+)
+def lifecycle(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """A rule that lets objects expire sooner than they are locked hides them behind a marker: they are there,
+    and nobody who looks for them finds them."""
+    bucket = buckets.meant(subject, subject["bucket"])
+    for lock in bucket_settings.of(subject.plan, bucket, _LOCK):
+        locked = lock["rule"]["defaultRetention"]
+        least = (locked["days"].number() or 0) + 365 * (locked["years"].number() or 0)
+        for one in subject["rules"].each():
+            days = one["expiration"]["days"]
+            if one["status"].text() != "Disabled" and (days.number() or least) < least:
+                yield subject.refuse(
+                    days, seen="sooner", why=f"locked for {least:.0f} days, and out of sight before"
+                )
+
+
+@rule(
+    "aws-retention.keys",
+    title="A key of locked records can't be deleted",
+    routes=["K51"],
+    controls=_CONTROLS,
+    fix="Deny kms:ScheduleKeyDeletion to everybody in the policy of the key.",
+    pack="protection",
+    types=[_DEFAULT],
+)
+def keys(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """Records that nobody can delete are gone all the same when their key is: only its policy keeps whoever
+    administers keys from ending it."""
+    bucket = buckets.meant(subject, subject["bucket"])
+    for one in subject["rules"].each() if bucket_settings.of(subject.plan, bucket, _LOCK) else ():
+        where = one["applyServerSideEncryptionByDefault"]["kmsMasterKeyId"]
+        key = _key(subject, where)
+        if key is not None and not _never_ends(key["policy"]):
+            yield subject.refuse(
+                where, seen="a key that can be deleted", why="with it, all that it has encrypted is gone"
+            )
+
+
+@rule(
+    "aws-retention.window",
+    title="A key is deleted after thirty days at least",
+    routes=["K51"],
+    controls=_CONTROLS,
+    fix="Leave deletionWindowInDays out, or set it to 30.",
+    pack="protection",
+    severity="medium",
+    types=[_KEY, "aws:kms/externalKey:ExternalKey"],
+)
+def window(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """Between the order to delete a key and its end somebody must notice that something can't be read any
+    more, and take the order back."""
+    days = subject["deletionWindowInDays"].number()
+    if days is not None and days < _LONGEST:
+        yield subject.refuse(
+            "deletionWindowInDays", seen=f"{days:.0f} days", why="nobody may notice in time that it is going"
+        )
+
+
+def _key(look: Subject, where: Node) -> Subject | None:
+    """The key of the plan that a value means, by itself or by an alias."""
+    found = references.resolve(look, where)
+    key = Subject(look.plan, found) if found is not None else None
+    return _key(key, key["targetKeyId"]) if key and not key["targetKeyId"].absent else key
+
+
+def _never_ends(policy: Node) -> bool:
+    return any(
+        not one.allows
+        and not one.inverted
+        and not one.conditions
+        and any(value == "*" for _, value in one.principals)
+        and not {"*", "kms:*", "kms:schedulekeydeletion"}.isdisjoint(one.actions)
+        for one in iam.statements(policy)
+    )

@@ -1,0 +1,61 @@
+"""The trail: whether it records who looks at the records themselves."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from facts.zones import Zone
+from policies import aws_network, bucket_settings, buckets, kubernetes
+from policies.model import Node, Plan, Resource
+from policies.rule import Hit, Subject, rule
+
+_TRAIL: Final = "aws:cloudtrail/trail:Trail"
+_LOCK: Final = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
+_OBJECTS = "AWS::S3::Object"
+
+
+@rule(
+    "aws-trail.looks",
+    title="Every look at locked records is itself recorded",
+    routes=["A37"],
+    controls=["HIPAA 164.312(b)", "HDS EXI 15", "HDS EXI 16", "GDPR 32"],
+    fix="Add a selector of data events for the bucket to the trail, or declare A37 in the zone.",
+    pack="protection",
+    scope="plan",
+    needs_whole=True,
+)
+def looks(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """A trail records reads and writes of objects only where a selector asks for them. A bucket whose objects
+    are locked holds records that people ask for, so who asked must be known; the trail's own may be left
+    out, because it would record itself."""
+    plan = subject.plan
+    if zone.declares("A37", plan.at):
+        return
+    trails = list(aws_network.looks(plan, _TRAIL))
+    watched = [bucket for trail in trails for bucket in _watched(plan, trail)]
+    for bucket in bucket_settings.own(plan):
+        if bucket_settings.of(plan, bucket, _LOCK) and bucket not in watched:
+            look = Subject(plan, bucket)
+            yield kubernetes.hit(look, "", seen="no data events", why="who looks at it leaves no record")
+    for trail in trails:
+        yield from kubernetes.untold(trail)
+
+
+def _watched(plan: Plan, trail: Subject) -> Iterator[Resource | None]:
+    """The buckets whose objects a trail watches, and its own; None for what can't be found."""
+    yield buckets.meant(trail, trail["s3BucketName"])
+    for selector in trail["advancedEventSelectors"].each():
+        fields = {one["field"].text(): one for one in selector["fieldSelectors"].each()}
+        kind, arns = fields.get("resources.type"), fields.get("resources.ARN")
+        if kind is None or _OBJECTS not in kind["equals"].texts() or "readOnly" in fields:
+            continue
+        if arns is None:
+            yield from bucket_settings.own(plan)
+            continue
+        for node in arns["startsWiths"].each():
+            yield buckets.meant(trail, _bucket(node))
+
+
+def _bucket(node: Node) -> Node:
+    """The bucket that all ARNs of its objects begin with; nothing where only a part of it is meant."""
+    bare = (node.text() or "/").removesuffix("/")
+    return Node(None if "/" in bare else bare, node.path, node.touched)
