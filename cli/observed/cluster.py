@@ -96,7 +96,7 @@ def key(reader: Reader, arn: str) -> None:
     policy = reader.ask("kms", "get_key_policy", KeyId=found["Arn"], PolicyName="default")
     rotation = reader.ask("kms", "get_key_rotation_status", KeyId=found["Arn"])
     inputs = {
-        "keyUsage": found["KeyUsage"],
+        "keyUsage": found.get("KeyUsage"),
         "multiRegion": found.get("MultiRegion", False),
         "policy": policy and json.dumps(json.loads(policy["Policy"])),
     }

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from policies.model import Plan, Resource, is_marker
+from policies.model import Plan, Resource, Sealed, is_marker
 
 _TYPES = Path(__file__).with_name("types.yaml")
 
@@ -29,7 +29,7 @@ class Rendered:
     """`files`: checkov's framework -> name of a file -> its text. `resources`: framework, and the name of a
     file or (Terraform) of a resource in it -> the resource. `not_mapped` counts by type what has no form.
 
-    `replaced` counts values that aren't known or not visible; `skips` annotations that were left out.
+    `replaced` counts values that aren't known, not visible or secret; `skips` annotations that were left out.
     """
 
     files: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -155,8 +155,8 @@ class _Making:
         return found
 
     def _plain(self, value: Any) -> Any:
-        """Plain data: no markers, and nothing that asks checkov to look away."""
-        if is_marker(value):
+        """Plain data: no markers, no secrets, and nothing that asks checkov to look away."""
+        if is_marker(value) or isinstance(value, Sealed):
             self._replaced += 1
             return UNTOLD
         if isinstance(value, Mapping):

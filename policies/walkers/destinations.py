@@ -45,7 +45,8 @@ _VARIABLE = re.compile(
     r"\$\([^)]*\)|\$\{[^}]*\}|\{\{.*?\}\}|\$[A-Za-z_]\w*|%[sdv]|\{[A-Za-z_][\w.]*\}|<[a-z_-]+>"
 )
 
-_NAME = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?\.)+(?:[A-Za-z]{2,63}|xn--[A-Za-z0-9-]+)\.?"
+#: Lengths as in RFC 1035, 2.3.4, which also bounds the time that a text of dots can take.
+_NAME = r"(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.){1,126}(?:[A-Za-z]{2,63}|xn--[A-Za-z0-9-]{1,59})\.?"
 _HOST = re.compile(rf"(?:{_NAME}|\S*[^\x00-\x7f]\S*\.[^\W\d_]{{2,}})")
 _WITH_PORT = re.compile(rf"({_NAME}|\d{{1,3}}(?:\.\d{{1,3}}){{3}}):(\d{{2,5}})(?![\w.])")
 _IPV4 = re.compile(r"(?<![\w./:-])(\d{1,3}(?:\.\d{1,3}){3})(?![\w-]|\.\d)")

@@ -133,6 +133,7 @@ DECIDED = {
     ("A07/clean-denied", "cidrBlock"),
     ("A11/clean-transit", "destinationCidrBlock"),
     ("P22/clean-reference-by-arn", "keyArn"),
+    ("P22/clean-reference-by-name", "role"),
 }
 
 

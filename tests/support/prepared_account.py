@@ -204,7 +204,8 @@ def _document(statements: list[dict[str, Any]]) -> str:
 def _key(use: str) -> str:
     kms = client("kms")
     policy = keys.state_policy(aws.region(REGION), ACCOUNT, [f"arn:aws:iam::{ACCOUNT}:role/{STACK}-{use}"])
-    arn = str(kms.create_key(Policy=json.dumps(policy), Description=use)["KeyMetadata"]["Arn"])
+    asked = {"Policy": json.dumps(policy), "Description": use, "KeyUsage": "ENCRYPT_DECRYPT"}
+    arn = str(kms.create_key(**asked)["KeyMetadata"]["Arn"])
     kms.enable_key_rotation(KeyId=arn)
     return arn
 
