@@ -6,7 +6,7 @@ never do: those are the settings', and neither a variable nor a profile leads el
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cli.errors import BadInput, OperationFailed, Refused
@@ -46,10 +46,15 @@ class Account:
     region: str
     caller: str
     session: Any
+    _clients: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
 
     def client(self, service: str, region: str | None = None) -> Any:
-        """The client of a service, in the account's region or another one."""
-        return _client(self.session, service, region or self.region)
+        """The client of a service, in the account's region or another one; made once, as each reads a whole
+        model of its service."""
+        key = (service, region or self.region)
+        if key not in self._clients:
+            self._clients[key] = _client(self.session, *key)
+        return self._clients[key]
 
 
 def ground_of(stack: str, settings: "Settings", zone: "Zone") -> "Aws":

@@ -21,6 +21,10 @@ from policies.walkers import places
 _ARN = re.compile(r"arn:(aws[a-z-]*):([a-z0-9-]*):([a-z0-9-]*):(\d{12}|aws)?:(.*)", re.DOTALL)
 #: a sentinel stands alone, after the words of an id (`vpc-`, `core-network-`), or as such a part of an ARN
 _MARK = re.compile(rf"(?:^|[:/])(?:[a-z]+-){{0,4}}(0[0-9a-f]{{{LENGTH - 1}}})(?![0-9a-z-])")
+#: ids that AWS makes up when it makes a thing: of EC2, of KMS, of a policy of an organization
+_ID = re.compile(
+    r"[a-z]+(?:-[a-z]+)*-[0-9a-f]{8}(?:[0-9a-f]{9})?|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|p-[0-9a-z]{8,128}"
+)
 _PARTITIONS = {"aws": "aws", "aws-eusc": "aws-eusc"}
 
 
@@ -86,11 +90,10 @@ def provider_of(resource: Resource, plan: Plan) -> Resource | None:
 
 def resolve(subject: Subject, node: Node) -> Resource | None:
     """The resource of the same plan that a value means: by a sentinel in it, by the name or ARN that it is,
-    or, where it isn't known yet, by the one resource that its top-level property is computed from."""
+    or, where it isn't known yet or is an id that AWS made up, by the one resource that its top-level property
+    is computed from."""
     if node.value is UNKNOWN:
-        scalar = not re.search(r"[.\[]", node.path)
-        sources = subject.resource.dependencies.get(node.path, ()) if subject.resource and scalar else ()
-        return subject.plan.by_urn.get(sources[0]) if len(sources) == 1 else None
+        return _source(subject, node)
     if not isinstance(node.value, str):
         return None
     for mark in _MARK.findall(node.value):
@@ -105,7 +108,14 @@ def resolve(subject: Subject, node: Node) -> Resource | None:
         found = [one for one in subject.plan.by_name.get(candidate, ()) if service in (None, service_of(one))]
         if len(found) == 1:
             return found[0]
-    return None
+    return _source(subject, node) if _ID.fullmatch(node.value) else None
+
+
+def _source(subject: Subject, node: Node) -> Resource | None:
+    """The one resource that a top-level property is computed from."""
+    scalar = not re.search(r"[.\[]", node.path)
+    sources = subject.resource.dependencies.get(node.path, ()) if subject.resource and scalar else ()
+    return subject.plan.by_urn.get(sources[0]) if len(sources) == 1 else None
 
 
 def service_of(resource: Resource) -> str:

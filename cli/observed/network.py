@@ -44,18 +44,24 @@ def network(reader: Reader, given: "UsedNetwork") -> None:
 
 
 def _gateways(reader: Reader, id: str, vpc: str) -> None:
+    # a gateway without a route carries nothing, so no rule refuses it; its owner said that there is none
     of_vpc = [{"Name": "attachment.vpc-id", "Values": [id]}]
     for one in reader.each("ec2", "describe_internet_gateways", "InternetGateways", Filters=of_vpc):
         type = "aws:ec2/internetGateway:InternetGateway"
+        reader.differ(f"the internet gateway {one['InternetGatewayId']} is attached to the VPC (A08)")
         reader.see(type, one["InternetGatewayId"], {"vpcId": id}, {"vpcId": vpc})
     for one in reader.each("ec2", "describe_nat_gateways", "NatGateways", Filters=[_of(id)]):
         if one["State"] not in _GONE:
             inputs = {"subnetId": one["SubnetId"], "connectivityType": one.get("ConnectivityType", "public")}
+            if inputs["connectivityType"] != "private":
+                reader.differ(f"the public NAT gateway {one['NatGatewayId']} is in the VPC (A09)")
             reader.see("aws:ec2/natGateway:NatGateway", one["NatGatewayId"], inputs)
     call, member = "describe_egress_only_internet_gateways", "EgressOnlyInternetGateways"
     for one in reader.each("ec2", call, member):
         if id in names(one.get("Attachments", ()), "VpcId"):
             type = "aws:ec2/egressOnlyInternetGateway:EgressOnlyInternetGateway"
+            told = one["EgressOnlyInternetGatewayId"]
+            reader.differ(f"the egress-only internet gateway {told} is attached to the VPC (A10)")
             reader.see(type, one["EgressOnlyInternetGatewayId"], {"vpcId": id}, {"vpcId": vpc})
     for one in reader.each("ec2", "describe_vpc_peering_connections", "VpcPeeringConnections"):
         ends = (one["RequesterVpcInfo"], one["AccepterVpcInfo"])

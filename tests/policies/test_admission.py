@@ -85,7 +85,8 @@ def objects(example: Example) -> list[dict[str, Any]]:
     for resource in example.plan.resources:
         text = json.dumps(resource.inputs, default=lambda marker: None)
         item = json.loads(text)
-        if resource.kind not in admission.KINDS or not {"apiVersion", "metadata"} <= item.keys():
+        patch = resource.type.endswith("Patch")  # part of an object: nobody creates one
+        if patch or resource.kind not in admission.KINDS or not {"apiVersion", "metadata"} <= item.keys():
             continue
         item["metadata"] = {**item["metadata"], "namespace": PLACE}
         found.append(item)
@@ -158,25 +159,47 @@ LEAKS = [
 
 #: leaks that the API server takes: each needs what one expression over one object doesn't see
 BEYOND_CEL = {
-    *("K05/leak-empty-egress", "K05/leak-no-types"),  # other policies; an empty list is gone when CEL looks
-    *("K07/leak-network", "K07/leak-range"),  # ports against networks of the zone
-    *("K12/leak-contradiction", "K14/leak-auth-url", "K14/leak-internet-facing", "K14/leak-mirror"),
-    *("K14/leak-snippet", "K17/leak-search"),  # annotations of many controllers; search domains
-    *("K19/leak-config-map", "K19/leak-export"),  # another object; a shell
-    *("K20/leak-download", "K20/leak-draft", "K20/leak-tokenizer", "K21/leak-server"),  # shells, JSON
-    *("K22/leak-empty", "K22/leak-outside"),
-    *("K23/leak-adapter", "K23/leak-kv-transfer", "K23/leak-tensorizer"),
+    # other policies; an empty list is gone when CEL looks
+    *("K05/leak-empty-beside-deny", "K05/leak-empty-egress", "K05/leak-no-types"),
+    # ports against networks of the zone, ports by name
+    *("K07/leak-network", "K07/leak-port-domain", "K07/leak-port-name", "K07/leak-range"),
+    # annotations of many controllers, and what another object says of one
+    *("K12/leak-contradiction", "K14/leak-auth-signin", "K14/leak-auth-tls-error-page", "K14/leak-auth-url"),
+    *(
+        "K14/leak-config-backend",
+        "K14/leak-internet-facing",
+        "K14/leak-mirror",
+        "K14/leak-permanent-redirect",
+    ),
+    *("K14/leak-snippet", "K14/leak-snippets", "K14/leak-temporal-redirect"),
+    "K17/leak-search",
+    # proxies by other names, in another object, in a shell
+    *("K19/leak-config-map", "K19/leak-export", "K19/leak-grpc", "K19/leak-socks", "K19/leak-websockets"),
+    # flags and variables by the hundred, JSON in a flag, a shell: the plan reads them as vLLM does
+    *("K20/leak-download", "K20/leak-draft", "K20/leak-hf", "K20/leak-modelscope-download"),
+    *("K20/leak-spec-model", "K20/leak-token-flag", "K20/leak-tokenizer", "K21/leak-server"),
+    *("K22/leak-empty", "K22/leak-no-host", "K22/leak-outside"),
+    *("K23/leak-adapter", "K23/leak-adapter-described", "K23/leak-adapter-list", "K23/leak-adapter-mapping"),
+    *("K23/leak-aws-endpoint-url", "K23/leak-aws-endpoint-url-s3", "K23/leak-ec-transfer"),
+    *("K23/leak-kv-transfer", "K23/leak-lmcache-remote-url", "K23/leak-loader-az", "K23/leak-loader-gs"),
+    *("K23/leak-loader-hf", "K23/leak-loader-oci", "K23/leak-loader-s3", "K23/leak-no-host"),
+    *("K23/leak-no-json", "K23/leak-other-key", "K23/leak-runai-streamer-s3-endpoint"),
+    *("K23/leak-s3-endpoint-url", "K23/leak-tensorizer", "K23/leak-weight-transfer"),
+    *("K24/leak-exported", "K24/leak-flag-apart", "K24/leak-flag-equals", "K24/leak-jaeger"),
 }
 #: honest plans that the API server refuses in the service's own namespaces: CEL is stricter there
 STRICTER = {
-    *(
-        "K02/clean-except",
-        "K03/clean-nothing-left",
-        "K07/clean-node-local",
-    ),  # one network of the zone holds it
-    *("K12/clean-site-address", "K14/clean-dashboard", "K17/clean-site-resolver", "K20/clean-shell"),
-    *("K21/clean-config-map", "K21/clean-do-not-track", "K21/clean-own-server", "K22/clean-text-only"),
-    "K24/clean-in-cluster",
+    # one network of the zone holds it, and no exception is worked out
+    *("K02/clean-except", "K03/clean-nothing-left", "K49/clean-except"),
+    *("K06/clean-other-label", "K07/clean-no-dns", "K07/clean-node-local", "K07/clean-own-namespace"),
+    # systems that the zone names by digest run in namespaces of their own
+    *("K09/clean-system", "K10/clean-baseline", "K10/clean-system", "K17/clean-system"),
+    *("K12/clean-asked", "K12/clean-site-address", "K14/clean-dashboard", "K14/clean-other-service"),
+    *("K15/clean-own-host", "K17/clean-loopback", "K17/clean-site-resolver"),
+    # the engine as the kit renders it, and no other way to say the same
+    *("K20/clean-no-token", "K20/clean-shell", "K21/clean-common-track", "K21/clean-config-map"),
+    *("K21/clean-do-not-track", "K21/clean-own-server", "K22/clean-text-only", "K23/clean-local"),
+    *("K24/clean-in-cluster", "S04/clean-off-words"),
 }
 
 

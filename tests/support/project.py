@@ -32,7 +32,7 @@ import pulumi_kubernetes
 access = json.loads(Path("access.json").read_text())
 provider = pulumi_kubernetes.Provider(
     "cluster",
-    kubeconfig=access["kubeconfig"],
+    kubeconfig=pulumi.Output.secret(access["kubeconfig"]),
     cluster_identifier=access["uid"],
     enable_server_side_apply=True,
 )
