@@ -7,6 +7,9 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 BIN := .venv/bin
 SOURCES := facts policies components stacks services toolchain cli tests
 
+# tests run in two processes, file by file; each makes the clusters that it needs
+SHARED := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
 # no target reads the user's kubeconfig, cloud credentials or Pulumi login
 unexport $(filter KUBECONFIG KUBE_% KUBERNETES_% AWS_% AZURE_% ARM_% GOOGLE_% GCLOUD_% CLOUDSDK_% PULUMI_% VAULT_%, $(.VARIABLES))
 unexport PYTHONPATH PYTHONHOME
@@ -28,7 +31,7 @@ down: python ## remove all that make made in this checkout
 
 test: lint scan ## formatting, types, a scan of the rendered objects and all tests, fast ones first
 	@$(BIN)/python -m toolchain.build
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SHARED)
 
 scan: set-up ## the rendered stacks, scanned by checkov in an environment of its own
 	@$(BIN)/python -m tests.scan
@@ -40,7 +43,7 @@ score: set-up ## every leaking and clean example: what the kit, checkov and othe
 	@$(BIN)/python -m tests.score
 
 check: lint ## formatting, types and the fast tests only
-	$(BIN)/python -m pytest -m "not cluster and not engine and not checkov"
+	$(BIN)/python -m pytest $(SHARED) -m "not cluster and not engine and not checkov"
 
 lint: set-up
 	$(BIN)/ruff check $(SOURCES)
