@@ -66,7 +66,9 @@ def test_what_is_not_packed_is_read_as_it_is(value: str) -> None:
     assert not packed(value)
 
 
-@pytest.mark.parametrize("data", [bytes(range(128, 228)), gzip.compress(b"x" * 100)[:20] + bytes(10)])
+@pytest.mark.parametrize(
+    "data", [bytes(range(128, 228)), gzip.compress(b"x" * 100)[:20] + bytes(10)], ids=["bytes", "cut"]
+)
 def test_what_is_no_text_stays_packed(data: bytes) -> None:
     assert _texts(_base64(data)) == [("userData", _base64(data))]
     assert packed(_base64(data))

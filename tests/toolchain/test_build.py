@@ -78,7 +78,7 @@ def test_go_is_pinned_by_hash_for_both_platforms_and_names_no_host() -> None:
         {"extras": (Extra("toolchain/language_python/pulumi-language-python", "x"),)},
         {"extras": (Extra("", "x", module="m", made=lambda source: ""),)},
     ],
-    ids=str,
+    ids=lambda change: next(iter(change)),
 )
 def test_the_key_follows_all_that_decides_what_is_built(change: dict[str, object]) -> None:
     etcd = PROGRAMS["etcd"]
