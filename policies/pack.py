@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import lru_cache
 from importlib.metadata import version
 from typing import Any, get_args
 
@@ -233,12 +234,8 @@ class Analyzer(AnalyzerServicer):
         clear = tuple(finding for finding, masked in found if not masked and _decided_alone(finding, run))
         standing = waivers.apply(Judgement(clear), run.waivers, plan).findings
         response.diagnostics.extend(self._diagnostic(finding) for finding in standing)
-        seen = {rule.id for item in resource.items() for rule in selected(active, item.type, *item.kinds)}
-        response.not_applicable.extend(
-            wire.PolicyNotApplicable(policy_name=rule.id, reason="looks at other resources")
-            for rule in active
-            if rule.id not in seen and rule.scope == "resource"
-        )
+        looks = tuple(dict.fromkeys((item.type, *item.kinds) for item in resource.items()))
+        response.MergeFrom(_not_applicable(active, looks))
         return response
 
     def AnalyzeStack(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -279,9 +276,8 @@ class Analyzer(AnalyzerServicer):
     # Helpers
 
     def _active(self) -> tuple[Rule, ...]:
-        return tuple(
-            rule for rule in self._rules if rule.id == ALL_ON or self._levels.get(rule.id) != wire.DISABLED
-        )
+        off = frozenset(id for id, level in self._levels.items() if level == wire.DISABLED)
+        return _without(self._rules, off)
 
     def _plan(self, resources: Iterable[Resource]) -> Plan:
         low = (wire.ADVISORY, wire.DISABLED)
@@ -371,6 +367,24 @@ def _cannot(problem: str) -> Finding:
         why=problem.rstrip("."),
         fix="Put it right and plan again.",
         verdict=Verdict.UNDECIDED,
+    )
+
+
+@lru_cache(maxsize=8)
+def _without(known: tuple[Rule, ...], off: frozenset[str]) -> tuple[Rule, ...]:
+    return tuple(rule for rule in known if rule.id == ALL_ON or rule.id not in off)
+
+
+@lru_cache(maxsize=1024)
+def _not_applicable(active: tuple[Rule, ...], looks: tuple[tuple[str, ...], ...]) -> Any:
+    """An answer that names the rules for other resources than those of these types and kinds."""
+    seen = {rule.id for names in looks for rule in selected(active, *names)}
+    return wire.AnalyzeResponse(
+        not_applicable=[
+            wire.PolicyNotApplicable(policy_name=rule.id, reason="looks at other resources")
+            for rule in active
+            if rule.id not in seen and rule.scope == "resource"
+        ]
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from policies import closed_world
-from policies.model import MASKED, UNKNOWN, Plan, Resource
+from policies.model import MASKED, UNKNOWN, Plan, Resource, Sealed
 from policies.model.resource import kubernetes_type
 from policies.second_opinion import checks, merge, render
 from policies.second_opinion.render import SKIPS, UNTOLD
@@ -63,6 +63,14 @@ def test_what_is_not_known_is_replaced_and_counted() -> None:
     [text] = rendered.files["kubernetes"].values()
     assert yaml.safe_load(text)["spec"] == {"a": UNTOLD, "b": [UNTOLD, 1, None]}
     assert rendered.replaced == 2
+
+
+def test_a_secret_is_shown_to_nobody() -> None:
+    secret = made("kubernetes:core/v1:Secret", inputs={"stringData": {"token": Sealed("hunter2")}})
+    role = made("aws:iam/role:Role", inputs={"description": Sealed("hunter2")})
+    rendered = render(Plan.of([secret, role]))
+    assert rendered.replaced == 2
+    assert "hunter2" not in json.dumps(rendered.files)
 
 
 @pytest.mark.parametrize("key", ["checkov.io/skip1", "bridgecrew.io/skip2", "cortex.io/skip3"])
