@@ -5,6 +5,9 @@
     up              `pulumi up` with the pack against `kubectl apply --server-side`,
                     both until every Deployment is available                            aim: under 1.5
     rollout         the same for one Deployment of 200 engines on 100 nodes             aim: under 1.5
+    plans           a review of each stack on a cloud with the combined pack against
+                    the same program without                                            aim: under 1.10
+    parallel        eight such reviews at once, against eight times one                 aim: 1 / processors
 
 The engine runs as a person runs it, on a real API server with simulated nodes. Absolute times stand beside
 the ratios, and are those of this machine in this hour.
@@ -14,28 +17,35 @@ import argparse
 import gc
 import json
 import platform
+import shutil
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from cli import review
+from cli.workspace import Stack
 from facts import zones
-from facts.site import ROOT
+from facts.site import ROOT, Site
 from policies import closed_world, rules
 from policies.judge import judge
 from policies.model import Plan, Resource
 from policies.model.resource import kubernetes_type
+from tests.cli.support import run_out
 from tests.support.cluster import LiveCluster, shared_cluster
 from tests.support.estate import engines, estate
-from tests.support.project import Project
+from tests.support.project import PACK, Project
 
 #: of a preview, and of an `up`, which waits for each
 OBJECTS, MADE = 1000, 250
+#: stacks that are reviewed without an account, and how many at once
+CLOUD, AT_ONCE = ("aws-paris-hds", "aws-stockholm", "aws-eusc-brandenburg", "aws-oregon-hipaa"), 8
 #: engines of four GPUs, on nodes of eight
 ENGINES, NODES = 200, 100
 
@@ -45,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--objects", type=int, default=OBJECTS, help="objects of a preview")
     parser.add_argument("--made", type=int, default=MADE, help="objects of an up")
     parser.add_argument("--runs", type=int, default=3, help="runs of each; the median counts")
-    parser.add_argument("--only", choices=["rules", "engine", "rollout"], help="a part of it")
+    parser.add_argument("--only", choices=["rules", "engine", "rollout", "plans"], help="a part of it")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     chosen = parser.parse_args(arguments)
     figures: dict[str, Any] = {
@@ -63,6 +73,9 @@ def main(arguments: Sequence[str]) -> int:
     if chosen.only in (None, "rollout"):
         with shared_cluster(nodes=NODES) as cluster:
             figures["rollout"] = _up(cluster, "rollout", engines(ENGINES), chosen.runs)
+    if chosen.only in (None, "plans"):
+        figures["plans"] = {name: _plan(name, chosen.runs) for name in CLOUD}
+        figures["parallel"] = _parallel()
     if chosen.json:
         chosen.json.parent.mkdir(parents=True, exist_ok=True)
         chosen.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
@@ -142,6 +155,51 @@ def _up(cluster: LiveCluster, figure: str, objects: list[dict[str, Any]], runs: 
     what = f"{len(objects)} objects, {pods} pods: up / kubectl apply and wait"
     _say(figure, what, ratio, *_medians(ours, theirs))
     return {"up_s": ours, "kubectl_s": theirs, "ratio": ratio}
+
+
+def _plan(name: str, runs: int) -> dict[str, Any]:
+    bare: list[float] = []
+    packed: list[float] = []
+    with tempfile.TemporaryDirectory(prefix="sovereign-bench-") as folder:
+        stack = Stack(name, Site(_site(Path(folder))))
+        with review.prepared(stack, "symbolic", None, print) as prepared:
+            verb = ["preview", "--stack", name]
+
+            def run(*packs: str) -> None:
+                done = prepared.engine.run([*verb, *packs])
+                assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+            for _ in range(runs):
+                bare.append(_seconds(run))
+                packed.append(_seconds(lambda: run("--policy-pack", str(PACK))))
+    ratio = _ratio(packed, bare)
+    _say("plans", f"review of {name}: with the pack / without", ratio, *_medians(packed, bare))
+    return {"with_s": packed, "without_s": bare, "ratio": ratio}
+
+
+def _parallel() -> dict[str, Any]:
+    """Each review in a site of its own, as pull requests are checked."""
+
+    def one(site: Path) -> None:
+        done = run_out("--site", site, "plan", CLOUD[0], "--json", timeout=600)
+        assert done.returncode == 0, done.stderr
+
+    with tempfile.TemporaryDirectory(prefix="sovereign-bench-") as folder:
+        sites = [_site(Path(folder) / str(number)) for number in range(AT_ONCE)]
+        one(sites[0])  # the first copies what all share
+        alone = _seconds(lambda: one(sites[0]))
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            together = _seconds(lambda: list(pool.map(one, sites)))
+    ratio = together / (AT_ONCE * alone)
+    _say("parallel", f"{AT_ONCE} reviews at once / {AT_ONCE} x one", ratio, together, AT_ONCE * alone)
+    return {"together_s": together, "one_s": alone, "ratio": ratio}
+
+
+def _site(folder: Path) -> Path:
+    shutil.copytree(ROOT / "stacks" / "zones", folder / "zones")
+    for name in CLOUD:
+        shutil.copy(ROOT / "stacks" / f"Pulumi.{name}.yaml", folder)
+    return folder
 
 
 def _seconds(work: Callable[[], Any]) -> float:
