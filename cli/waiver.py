@@ -40,7 +40,7 @@ def group() -> None:
     """
 
 
-@group.command("new", epilog=EXIT_CODES)
+@group.command("new", short_help="Write a waiver, yet to be signed.", epilog=EXIT_CODES)
 @click.argument("rule")
 @click.argument("urn")
 @click.option("--path", default="*", show_default=True, help="The property, where not every one is meant.")
@@ -80,7 +80,7 @@ def new(rule: str, urn: str, path: str, owner: str, approver: str, reason: str, 
     click.echo(f"{file}: to be signed by {owner} and by {approver}: `sovereign waiver sign`")
 
 
-@group.command("sign", epilog=EXIT_CODES)
+@group.command("sign", short_help="Add your signature to a waiver.", epilog=EXIT_CODES)
 @click.argument("file", type=_FILE)
 @click.option("--as", "name", required=True, help="Your name, as the waiver and the zone's signers have it.")
 @click.option("--key", required=True, type=_FILE, help="Your private ed25519 key, in PEM.")
@@ -105,7 +105,7 @@ def sign(file: Path, name: str, key: Path) -> None:
     click.echo(f"{file}: signed by {name}" + (f"; {missing.pop()} has yet to sign" if missing else ""))
 
 
-@group.command("list", epilog=EXIT_CODES)
+@group.command("list", short_help="Which waivers hold, on which day?", epilog=EXIT_CODES)
 @click.option("--zone", "zone_file", type=_FILE, required=True, help="The zone whose signers count.")
 @click.option("--at", type=_DAY, default=lambda: date.today().isoformat(), help="The day. Default: today.")
 @click.option("--json", "as_json", is_flag=True, help="Print the waivers as JSON.")

@@ -60,5 +60,20 @@ def test_a_base_that_is_none_and_a_file_that_cannot_be_read(sovereign: Sovereign
     assert none.exit_code == 2
     assert "neither a commit" in none.output
     bad = sovereign("policy", "impact", "--base", ROOT, file)
-    assert bad.exit_code == 3
-    assert "can't judge these files" in bad.output
+    assert bad.exit_code == 2
+    assert "x.json" in bad.output
+
+
+def test_a_base_that_cannot_judge_is_a_failure(sovereign: Sovereign, tmp_path: Path, zone_file: Path) -> None:
+    manifest = tmp_path / "out.yaml"
+    manifest.write_text(MANIFEST, encoding="utf-8")
+    broken = older(tmp_path, "@rule(", "@no_such_rule(")
+    done = sovereign("policy", "impact", "--base", broken, "--zone", zone_file, manifest)
+    assert done.exit_code == 3
+    assert "can't judge these files" in done.output
+
+
+def test_a_day_that_is_none_is_bad_usage(sovereign: Sovereign, tmp_path: Path) -> None:
+    done = sovereign("policy", "impact", "--base", ROOT, "--at", "yesterday", tmp_path)
+    assert done.exit_code == 2
+    assert "yesterday" in done.output
