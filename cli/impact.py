@@ -19,8 +19,8 @@ from cli import output, workspace
 from cli.errors import BAD_INPUT, EXIT_CODES, PASS, REFUSED, BadInput, OperationFailed
 from facts.site import ROOT
 
-#: what of a checkout judges files
-_JUDGES = ("Pulumi.yaml", "cli", "facts", "policies", "services")
+#: what of a checkout judges files; stacks/ is the site whose types and rules count
+_JUDGES = ("Pulumi.yaml", "cli", "facts", "policies", "services", "stacks")
 
 
 @click.command("impact", short_help="What a change of the rules changes.", epilog=EXIT_CODES)

@@ -2,8 +2,12 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
+import pytest
+
+from cli import impact
 from tests.cli.support import ROOT, Sovereign
 
 MANIFEST = """\
@@ -49,6 +53,23 @@ def test_nothing_changes_where_nothing_changed(sovereign: Sovereign, tmp_path: P
     manifest = tmp_path / "out.yaml"
     manifest.write_text(MANIFEST, encoding="utf-8")
     done = sovereign("policy", "impact", "--base", ROOT, "--zone", zone_file, manifest)
+    assert done.exit_code == 0, done.output
+    assert "newly refused: 0 findings" in done.output
+
+
+def test_the_base_may_be_a_commit(
+    sovereign: Sovereign, tmp_path: Path, zone_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = tmp_path / "out.yaml"
+    manifest.write_text(MANIFEST, encoding="utf-8")
+    kept = 'name = subject["spec"]["externalName"]'
+    folder = older(tmp_path, kept, kept)
+    shutil.copyfile(ROOT / "stacks" / "Pulumi.local.yaml", folder / "stacks" / "Pulumi.local.yaml")
+    own = ["git", "-C", str(folder), "-c", "user.name=t", "-c", "user.email=t@test.internal"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "before"]):
+        subprocess.run([*own, *words], check=True)
+    monkeypatch.setattr(impact, "ROOT", folder)
+    done = sovereign("policy", "impact", "--base", "HEAD", "--zone", zone_file, manifest)
     assert done.exit_code == 0, done.output
     assert "newly refused: 0 findings" in done.output
 
