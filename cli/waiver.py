@@ -53,7 +53,14 @@ def new(rule: str, urn: str, path: str, owner: str, approver: str, reason: str, 
     """Writes a waiver for findings of RULE on the resources that URN names; nobody has signed it yet.
 
     URN has the four parts of a resource's: urn:pulumi:STACK::PROJECT::TYPE::NAME, and `*` stands for any
-    text within a part.
+    text within a part. Findings tell it as `urn` with --json. Plain manifests have none, so what is found in
+    them can't be waived.
+
+    \b
+    Example:
+      sovereign plan lyon --json | jq -r '.findings[] | .rule + " " + .urn'
+      sovereign waiver new images.pinned "urn:pulumi:lyon::*::*Deployment::llm-serving/vllm-*" \\
+        --owner Ana --approver Jean --expires 2026-12-20 --reason "The vendor's fix is due in January."
     """
     from policies.waivers import parse
 
@@ -85,7 +92,12 @@ def new(rule: str, urn: str, path: str, owner: str, approver: str, reason: str, 
 @click.option("--as", "name", required=True, help="Your name, as the waiver and the zone's signers have it.")
 @click.option("--key", required=True, type=_FILE, help="Your private ed25519 key, in PEM.")
 def sign(file: Path, name: str, key: Path) -> None:
-    """Adds your signature to the waiver in FILE: read it first, because you answer for it."""
+    """Adds your signature to the waiver in FILE: read it first, because you answer for it.
+
+    \b
+    Example:
+      sovereign waiver sign stacks/waivers/images-pinned.yaml --as Ana --key ana.pem
+    """
     from policies.waivers import read
 
     waiver = read(file)
@@ -111,7 +123,12 @@ def sign(file: Path, name: str, key: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the waivers as JSON.")
 @click.pass_context
 def list_waivers(ctx: click.Context, zone_file: Path, at: Any, as_json: bool) -> None:
-    """Lists the site's waivers and whether they hold on a day; exit code 1 where one doesn't."""
+    """Lists the site's waivers and whether they hold on a day; exit code 1 where one doesn't.
+
+    \b
+    Example:
+      sovereign waiver list --zone stacks/zones/lyon.yaml --at 2026-12-31
+    """
     from facts import zones
     from policies.waivers import files, read
 
