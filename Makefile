@@ -70,7 +70,7 @@ lock: set-up ## pin the newest versions that pyproject.toml allows
 clean-cache: python ## remove the built programs, which all checkouts share
 	@"$(PYTHON)" -m toolchain.build --remove
 
-set-up: python
+set-up: python ## make the environment .venv alone, with the command sovereign: enough to judge files
 	@"$(PYTHON)" -m toolchain.set_up
 
 python:

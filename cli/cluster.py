@@ -22,7 +22,7 @@ def group() -> None:
     """The embedded cluster: etcd, API server, controllers, scheduler, and GPU nodes that KWOK simulates."""
 
 
-@group.command("up", epilog=EXIT_CODES)
+@group.command("up", short_help="Start it, or bring it to completion.", epilog=EXIT_CODES)
 @click.option(
     "--nodes", type=click.IntRange(1, 5000), default=NODES, show_default=True, help="Simulated nodes."
 )
@@ -56,7 +56,7 @@ def up(nodes: int, gpu: str, gpus_per_node: int, rooms: int, as_json: bool) -> N
     _show(as_dict(started), as_json)
 
 
-@group.command("down", epilog=EXIT_CODES)
+@group.command("down", short_help="Stop it; `up` goes on where it was.", epilog=EXIT_CODES)
 @click.option(
     "--delete", is_flag=True, help="Remove its data, keys and logs, too: what stands on it is gone."
 )
@@ -73,7 +73,7 @@ def down(delete: bool, as_json: bool) -> None:
     _show(as_dict(cluster.status()), as_json)
 
 
-@group.command("status", epilog=EXIT_CODES)
+@group.command("status", short_help="Does it run, and where is its API?", epilog=EXIT_CODES)
 @click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
 def status(as_json: bool) -> None:
     """Tells whether the cluster runs, where its API is and how many nodes it has.

@@ -10,6 +10,7 @@ from cli import cluster, drive, output, prepare, workspace
 from cli.errors import EXIT_CODES, BadInput, OperationFailed, for_user
 from cli.events import done_line
 from cli.progress import Progress
+from cli.up import failure
 from cli.workspace import Stack
 
 
@@ -84,13 +85,9 @@ def _destroy(stack: Stack, with_cluster: bool, report: Progress) -> dict[str, in
     if not prepared.engine.has_stack(stack.name):
         return {}
     rc, outcome = drive.run(prepared, "destroy", ("--yes",), report)
-    if rc == 0:
-        return outcome.changes
-    reasons = "\n".join(f"  {error}" for error in dict.fromkeys(outcome.errors))
-    raise OperationFailed(
-        f"{stack.name}: the engine could not delete everything.\n{reasons}\n"
-        "What is left is in the state. Put the cause right, then run the same command again."
-    )
+    if rc:
+        raise failure(stack.name, outcome)
+    return outcome.changes
 
 
 def _remove_traces(stack: Stack) -> None:

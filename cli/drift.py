@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from cli import drive, output, policy, prepare, workspace
-from cli.errors import EXIT_CODES, PASS, REFUSED
+from cli.errors import EXIT_CODES, PASS, REFUSED, BadInput
 from cli.progress import Progress
 
 
@@ -32,6 +32,10 @@ def command(ctx: click.Context, stack: str, as_json: bool) -> None:
     report = Progress(quiet=as_json)
     chosen = workspace.stack(workspace.current(), stack)
     with prepare.held(chosen):
+        if not prepare.has_state(chosen, prepare.settings_of(chosen)):
+            raise BadInput(
+                f"{stack} has no state to compare: nothing was stood up by `sovereign up {stack}`."
+            )
         prepared = prepare.reopen(chosen, report)
         report(f"reading the resources of {stack} back")
         asked = ["refresh", "--stack", stack, "--preview-only", "--json", "--non-interactive"]

@@ -8,6 +8,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,11 @@ from typing import Any
 import click
 
 from cli import output, workspace
-from cli.errors import EXIT_CODES, PASS, REFUSED, BadInput, OperationFailed
+from cli.errors import BAD_INPUT, EXIT_CODES, PASS, REFUSED, BadInput, OperationFailed
 from facts.site import ROOT
 
-#: what of a checkout judges files
-_JUDGES = ("Pulumi.yaml", "cli", "facts", "policies", "services")
+#: what of a checkout judges files; stacks/ is the site whose types and rules count
+_JUDGES = ("Pulumi.yaml", "cli", "facts", "policies", "services", "stacks")
 
 
 @click.command("impact", short_help="What a change of the rules changes.", epilog=EXIT_CODES)
@@ -30,7 +31,7 @@ _JUDGES = ("Pulumi.yaml", "cli", "facts", "policies", "services")
     "--zone", "zone_file", type=click.Path(exists=True, path_type=Path), help="The zone to judge by."
 )
 @click.option("--whole", is_flag=True, help="The files are all there is: judge what they lack, too.")
-@click.option("--at", help="Judge as on this day, such as 2026-12-31.")
+@click.option("--at", type=click.DateTime(["%Y-%m-%d"]), help="Judge as on this day. Default: today.")
 @click.option("--json", "as_json", is_flag=True, help="Print what changes as JSON.")
 @click.argument("files", metavar="EXPORT...", nargs=-1, required=True)
 @click.pass_context
@@ -39,7 +40,7 @@ def command(
     base: str,
     zone_file: Path | None,
     whole: bool,
-    at: str | None,
+    at: datetime | None,
     as_json: bool,
     files: tuple[str, ...],
 ) -> None:
@@ -54,12 +55,12 @@ def command(
     site = workspace.current()
     options = ["--json", *(["--whole"] if whole else [])]
     options += ["--zone", str(zone_file.resolve())] if zone_file else []
-    options += ["--at", at] if at else []
+    options += ["--at", f"{at:%Y-%m-%d}"] if at else []
     place = [] if site.is_default else ["--site", str(site.folder)]
     asked = [*place, "policy", "eval", *options, *(str(Path(file).resolve()) for file in files)]
     with _checkout(base) as folder:
+        after = _judged(ROOT, asked)
         before = _judged(folder, asked)
-    after = _judged(ROOT, asked)
     refused, passed = _only(after, before), _only(before, after)
     if as_json:
         verdicts = {"before": before["verdict"], "after": after["verdict"]}
@@ -101,7 +102,8 @@ def _git(*arguments: str) -> "subprocess.CompletedProcess[bytes]":
 
 
 def _judged(folder: Path, asked: Sequence[str]) -> dict[str, Any]:
-    """What the kit in a folder says of the files. Raises OperationFailed with its own words."""
+    """What the kit in a folder says of the files. Raises BadInput where this checkout can't read them, else
+    OperationFailed, with its own words."""
     done = subprocess.run(
         [sys.executable, "-c", "from cli.main import main; main()", *asked],
         cwd=folder,
@@ -110,6 +112,8 @@ def _judged(folder: Path, asked: Sequence[str]) -> dict[str, Any]:
         text=True,
         check=False,
     )
+    if done.returncode == BAD_INPUT and folder == ROOT:
+        raise BadInput(done.stderr.strip())
     if done.returncode not in (PASS, REFUSED):
         raise OperationFailed(f"The kit in {folder} can't judge these files: {done.stderr.strip()}")
     said: dict[str, Any] = json.loads(done.stdout)

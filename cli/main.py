@@ -58,6 +58,7 @@ def app(ctx: click.Context, site: Path | None) -> None:
     \b
     sovereign up local                      stand the embedded stack up
     sovereign plan STACK                    what would change, and may it?
+    sovereign plan aws-paris-hds            review a stack on a cloud, without an account
     sovereign size llama-3.3-70b            on which GPUs does it fit?
     sovereign policy eval --zone Z FILE     judge a preview, a state or manifests, in any pipeline
     sovereign policy explain K11            what is refused, why, and how to fix it

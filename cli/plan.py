@@ -73,6 +73,8 @@ def command(
         raise BadInput(
             "--state and --ordinary are of a review, which is of a stack on a cloud, not released."
         )
+    if (approver or key) and not to_release:
+        raise BadInput("--approver and --key are of a release: add --release, or leave them out.")
     if to_release and not approver:
         raise BadInput("A release names who answers for it: give --approver NAME.")
     with prepare.held(chosen):

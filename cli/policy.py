@@ -31,7 +31,7 @@ def group() -> None:
 group.add_command(impact.command)
 
 
-@group.command("eval", epilog=EXIT_CODES)
+@group.command("eval", short_help="Judge plans, states and manifests.", epilog=EXIT_CODES)
 @click.option("--zone", "zone_file", type=click.Path(path_type=Path), help="The zone to judge by (YAML).")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.option("--whole", is_flag=True, help="The files are all there is: judge what they lack, too.")
@@ -103,7 +103,7 @@ def evaluate(
     ctx.exit(PASS if judged["verdict"] == "pass" else REFUSED)
 
 
-@group.command("list", epilog=EXIT_CODES)
+@group.command("list", short_help="List the rules and their routes.", epilog=EXIT_CODES)
 @click.option("--json", "as_json", is_flag=True, help="Print the rules as JSON.")
 @click.option("--markdown", is_flag=True, help="Print the page docs/rules.md.")
 def list_rules(as_json: bool, markdown: bool) -> None:
@@ -124,16 +124,16 @@ def list_rules(as_json: bool, markdown: bool) -> None:
         click.echo(output.table(("RULE", "SEVERITY", "PACK", "ROUTES", "WHAT"), rows))
 
 
-@group.command("explain", epilog=EXIT_CODES)
+@group.command("explain", short_help="What a rule refuses, and how to fix it.", epilog=EXIT_CODES)
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.argument("id")
 def explain(as_json: bool, id: str) -> None:
-    """Explains a rule (egress.cidr) or a route (K02): what, why, which controls, how to fix.
+    """Explains a rule (isolation.cidr) or a route (K02): what, why, which controls, how to fix.
 
     \b
     Example:
       sovereign policy explain K02
-      sovereign policy explain egress.cidr
+      sovereign policy explain isolation.cidr
     """
     rules = rules_of(workspace.current())
     route = re.sub(r"^([A-Z])(\d)$", r"\g<1>0\2", id.upper())
@@ -285,6 +285,11 @@ def _route_key(route: str) -> tuple[str, int, str]:
 def _no_such(id: str, rules: Sequence["Rule"]) -> str:
     names = [rule.id for rule in rules]
     routes = sorted({route for rule in rules for route in rule.routes}, key=_route_key)
-    near = get_close_matches(id.lower(), names, 3, 0.5) or get_close_matches(id.upper(), routes, 3, 0.5)
+    same = [name for name in names if "." in id and name.rpartition(".")[2] == id.lower().rpartition(".")[2]]
+    near = (
+        same[:3]
+        or get_close_matches(id.lower(), names, 3, 0.5)
+        or get_close_matches(id.upper(), routes, 3, 0.5)
+    )
     hint = f"Near it: {', '.join(near)}. " if near else ""
     return f"There is no rule or route {id!r}. {hint}`sovereign policy list` has them all."

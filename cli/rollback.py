@@ -40,7 +40,10 @@ def command(
         raise BadInput(f"{stack} has no model {model}: it has {', '.join(names)}.")
     known = releases.of_model(chosen, model)
     if show:
-        output.emit_json(known) if as_json else click.echo(table(known))
+        if as_json:
+            output.emit_json(known)
+        else:
+            click.echo(table(known) if known else f"No release of {model} in {stack} is recorded: `up` does.")
         return
     before = releases.saved(chosen)
     try:

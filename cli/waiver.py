@@ -40,7 +40,7 @@ def group() -> None:
     """
 
 
-@group.command("new", epilog=EXIT_CODES)
+@group.command("new", short_help="Write a waiver, yet to be signed.", epilog=EXIT_CODES)
 @click.argument("rule")
 @click.argument("urn")
 @click.option("--path", default="*", show_default=True, help="The property, where not every one is meant.")
@@ -53,7 +53,14 @@ def new(rule: str, urn: str, path: str, owner: str, approver: str, reason: str, 
     """Writes a waiver for findings of RULE on the resources that URN names; nobody has signed it yet.
 
     URN has the four parts of a resource's: urn:pulumi:STACK::PROJECT::TYPE::NAME, and `*` stands for any
-    text within a part.
+    text within a part. Findings tell it as `urn` with --json. Plain manifests have none, so what is found in
+    them can't be waived.
+
+    \b
+    Example:
+      sovereign plan lyon --json | jq -r '.findings[] | .rule + " " + .urn'
+      sovereign waiver new images.pinned "urn:pulumi:lyon::*::*Deployment::llm-serving/vllm-*" \\
+        --owner Ana --approver Jean --expires 2026-12-20 --reason "The vendor's fix is due in January."
     """
     from policies.waivers import parse
 
@@ -80,12 +87,17 @@ def new(rule: str, urn: str, path: str, owner: str, approver: str, reason: str, 
     click.echo(f"{file}: to be signed by {owner} and by {approver}: `sovereign waiver sign`")
 
 
-@group.command("sign", epilog=EXIT_CODES)
+@group.command("sign", short_help="Add your signature to a waiver.", epilog=EXIT_CODES)
 @click.argument("file", type=_FILE)
 @click.option("--as", "name", required=True, help="Your name, as the waiver and the zone's signers have it.")
 @click.option("--key", required=True, type=_FILE, help="Your private ed25519 key, in PEM.")
 def sign(file: Path, name: str, key: Path) -> None:
-    """Adds your signature to the waiver in FILE: read it first, because you answer for it."""
+    """Adds your signature to the waiver in FILE: read it first, because you answer for it.
+
+    \b
+    Example:
+      sovereign waiver sign stacks/waivers/images-pinned.yaml --as Ana --key ana.pem
+    """
     from policies.waivers import read
 
     waiver = read(file)
@@ -105,13 +117,18 @@ def sign(file: Path, name: str, key: Path) -> None:
     click.echo(f"{file}: signed by {name}" + (f"; {missing.pop()} has yet to sign" if missing else ""))
 
 
-@group.command("list", epilog=EXIT_CODES)
+@group.command("list", short_help="Which waivers hold, on which day?", epilog=EXIT_CODES)
 @click.option("--zone", "zone_file", type=_FILE, required=True, help="The zone whose signers count.")
 @click.option("--at", type=_DAY, default=lambda: date.today().isoformat(), help="The day. Default: today.")
 @click.option("--json", "as_json", is_flag=True, help="Print the waivers as JSON.")
 @click.pass_context
 def list_waivers(ctx: click.Context, zone_file: Path, at: Any, as_json: bool) -> None:
-    """Lists the site's waivers and whether they hold on a day; exit code 1 where one doesn't."""
+    """Lists the site's waivers and whether they hold on a day; exit code 1 where one doesn't.
+
+    \b
+    Example:
+      sovereign waiver list --zone stacks/zones/lyon.yaml --at 2026-12-31
+    """
     from facts import zones
     from policies.waivers import files, read
 

@@ -11,7 +11,7 @@ from cli import output
 from cli.errors import EXIT_CODES, PASS, REFUSED, BadInput
 from services.weights import signing
 from services.weights.__main__ import Meter
-from services.weights.errors import WeightsError
+from services.weights.errors import KeyFault, WeightsError
 from services.weights.folder import sizes
 
 _PARALLEL = min(16, os.cpu_count() or 1)
@@ -31,7 +31,7 @@ def group() -> None:
     """
 
 
-@group.command("sign", epilog=EXIT_CODES)
+@group.command("sign", short_help="Sign a folder of weights.", epilog=EXIT_CODES)
 @click.argument("folder", metavar="DIR", type=_FOLDER)
 @click.option("--key", required=True, type=_KEY, help="The private ed25519 key, in PEM.")
 @click.option("--model", help="The model's name in requests. Default: the folder's name.")
@@ -49,6 +49,8 @@ def sign(folder: Path, key: Path, model: str | None, serial: int | None, as_json
         number = serial if serial is not None else signing.next_serial(folder)
         name = model or folder.resolve().name
         manifest = signing.sign(folder, key.read_bytes(), name, number, _PARALLEL, meter)
+    except KeyFault as error:
+        raise BadInput(f"{key}: {error}") from None
     except WeightsError as error:
         raise BadInput(str(error)) from None
     said = {
@@ -67,7 +69,7 @@ def sign(folder: Path, key: Path, model: str | None, serial: int | None, as_json
         )
 
 
-@group.command("verify", epilog=EXIT_CODES)
+@group.command("verify", short_help="Are they what was signed?", epilog=EXIT_CODES)
 @click.argument("folder", metavar="DIR", type=_FOLDER)
 @click.option("--key", required=True, type=_KEY, help="The public ed25519 key, in PEM.")
 @click.option("--digest", help="The manifest that was released: sha256:...")
@@ -85,6 +87,8 @@ def verify(
     try:
         meter = Meter(signing.expected(folder, public))
         found = signing.verify(folder, public, _PARALLEL, meter, digest=digest, model=model)
+    except KeyFault as error:
+        raise BadInput(f"{key}: {error}") from None
     except WeightsError as error:
         if as_json:
             output.emit_json({"verified": False, "faults": str(error).splitlines()})

@@ -30,6 +30,8 @@ def choose(sort: str, name: str, things: Mapping[str, Thing]) -> Thing:
     """The thing of this name. Raises CatalogueError that lists what there is."""
     if name in things:
         return things[name]
-    near = get_close_matches(name.lower(), {known.lower(): known for known in things}, 1)
-    hint = next((f" Did you mean {known}?" for known in things if near and known.lower() == near[0]), "")
+    names = {known.lower(): known for known in things}
+    longer = [known for known in names if name and known.startswith(name.lower())]
+    near = longer or get_close_matches(name.lower(), names, 1)
+    hint = f" Did you mean {names[near[0]]}?" if near else ""
     raise CatalogueError(f"There is no {sort} {name!r} in the catalogue.{hint} It has {', '.join(things)}.")

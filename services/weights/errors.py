@@ -3,3 +3,7 @@
 
 class WeightsError(ValueError):
     """The weights can't be signed, or aren't the ones that were signed; a message may have several lines."""
+
+
+class KeyFault(WeightsError):
+    """The key that was given is of no use: nothing is said of the weights."""

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from services.weights import folder as files
-from services.weights.errors import WeightsError
+from services.weights.errors import KeyFault, WeightsError
 from services.weights.folder import Progress
 from services.weights.manifest import MANIFEST, SCHEMA, SIGNATURE, Entry, Manifest, load, parse
 
@@ -278,33 +278,33 @@ def _fingerprint(key: Ed25519PublicKey) -> str:
 
 def _private(pem: bytes) -> Ed25519PrivateKey:
     if b"PUBLIC KEY" in pem:
-        raise WeightsError("To sign, the private key is needed, and this is a public one.")
+        raise KeyFault("To sign, the private key is needed, and this is a public one.")
     try:
         key = load_pem_private_key(pem, password=None)
     except TypeError:
-        raise WeightsError(
+        raise KeyFault(
             "The private key is locked with a password: unlock it into a pipe, such as with "
             "`openssl pkey -in KEY.pem`, and give that."
         ) from None
     except ValueError:
-        raise WeightsError(f"The key is no private key in PEM. {_HOW}") from None
+        raise KeyFault(f"The key is no private key in PEM. {_HOW}") from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise WeightsError(f"The key is not of type ed25519. {_HOW}")
+        raise KeyFault(f"The key is not of type ed25519. {_HOW}")
     return key
 
 
 def _public(pem: bytes) -> Ed25519PublicKey:
     if b"PRIVATE KEY" in pem:
-        raise WeightsError(
+        raise KeyFault(
             "To verify, the public key is needed, and this is a private one: take it away from here, and "
             "give what `openssl pkey -in KEY.pem -pubout` prints."
         )
     try:
         key = load_pem_public_key(pem)
     except ValueError:
-        raise WeightsError(f"The key is no public key in PEM. {_HOW}") from None
+        raise KeyFault(f"The key is no public key in PEM. {_HOW}") from None
     if not isinstance(key, Ed25519PublicKey):
-        raise WeightsError(f"The key is not of type ed25519. {_HOW}")
+        raise KeyFault(f"The key is not of type ed25519. {_HOW}")
     return key
 
 

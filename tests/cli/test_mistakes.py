@@ -151,6 +151,20 @@ def test_taking_down_what_is_not_up_is_no_error(sovereign: Sovereign, site: Path
         assert result.stdout == "trial: nothing\n"
 
 
+def test_who_names_an_approver_and_no_release_is_told(sovereign: Sovereign, site: Path) -> None:
+    write_stack(site)
+    result = sovereign("--site", site, "plan", "trial", "--approver", "Ana")
+    assert result.exit_code == 2, result.output
+    assert "add --release" in result.stderr
+
+
+def test_what_was_never_up_has_no_drift_to_tell(sovereign: Sovereign, site: Path) -> None:
+    write_stack(site)
+    result = sovereign("--site", site, "drift", "trial")
+    assert result.exit_code == 2, result.output
+    assert result.stderr == "trial has no state to compare: nothing was stood up by `sovereign up trial`.\n"
+
+
 @pytest.fixture
 def stack(site: Path) -> Stack:
     write_stack(site)

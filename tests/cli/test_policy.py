@@ -276,3 +276,9 @@ def test_eval_imports_nothing_of_the_engine(zone_file: Path, clean: Path) -> Non
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
+
+
+def test_a_rule_of_another_family_is_answered_with_its_namesakes(sovereign: Sovereign) -> None:
+    result = sovereign("policy", "explain", "egress.cidr")
+    assert result.exit_code == 2
+    assert "Near it: isolation.cidr. " in result.output

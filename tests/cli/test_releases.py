@@ -99,6 +99,9 @@ def test_records_that_cannot_be_read_are_told(stack: Stack) -> None:
 
 
 def test_the_command_lists_and_refuses(sovereign: Sovereign, stack: Stack, site: Path) -> None:
+    none = sovereign("--site", site, "rollback", "trial", MODEL, "--list")
+    assert none.exit_code == 0, none.output
+    assert none.output == f"No release of {MODEL} in trial is recorded: `up` does.\n"
     applied(stack)
     listed = sovereign("--site", site, "rollback", "trial", MODEL, "--list")
     assert listed.exit_code == 0, listed.output

@@ -338,5 +338,9 @@ def test_sign_and_verify_by_command(folder: Path, tmp_path: Path) -> None:
     assert json.loads(bad.stdout)["faults"] == [
         f"{SHARD} has other bytes than were signed: copy it again, and find out who changed it."
     ]
+    (tmp_path / "other.pem").write_text("no key", encoding="utf-8")
+    unread = run(app, [*check[:-1], str(tmp_path / "other.pem"), "--json"])
+    assert (unread.exit_code, unread.stdout) == (2, "")
+    assert "other.pem: The key is no public key in PEM" in unread.stderr
     wrong = run(app, ["weights", "sign", str(folder), "--key", str(tmp_path / "public.pem")])
     assert wrong.exit_code == 2
