@@ -66,8 +66,9 @@ def _files(stack: Stack, settings: "Settings", zone: "Zone") -> Iterator[tuple[s
     from stacks import handover
 
     if settings.aws is not None:
-        partition = aws.region(settings.aws.region).partition
-        yield "deny-regions.json", "the owner of the organisation", organisation.text(zone, partition)
+        partition, people = aws.region(settings.aws.region).partition, settings.aws.people
+        text = organisation.text(zone, partition, people.deployers)
+        yield "deny-regions.json", "the owner of the organisation", text
     if settings.cluster.rights == "namespaces":
         objects = handover.of_cluster(settings, stack.site, zone, stack.name)
         text = yaml.safe_dump_all(objects, sort_keys=False, allow_unicode=True, width=110)

@@ -54,6 +54,7 @@ def prepare(stack: Stack, report: Report) -> Prepared:
 
     settings = settings_of(stack)
     zone = zone_of(stack, settings)
+    refuse_beyond_zone(stack, settings, zone)
     refuse_placeholders(stack, settings)
     refuse_foreign_state(stack, settings, zone)
     passphrase = passphrase_file(stack, settings)
@@ -120,6 +121,13 @@ def zone_of(stack: Stack, settings: "Settings") -> "Zone":
     from facts import zones
 
     return zones.load(stack.site.zone_file(settings.zone))
+
+
+def refuse_beyond_zone(stack: Stack, settings: "Settings", zone: "Zone") -> None:
+    """Raises SettingsError where the settings name what lies outside the zone."""
+    from stacks import bounds
+
+    bounds.check(settings, zone, stack.source)
 
 
 def refuse_placeholders(stack: Stack, settings: "Settings") -> None:
