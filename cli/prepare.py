@@ -253,6 +253,13 @@ def _in_clear(key: str, stack: Stack, engine: "Engine") -> str:
     return engine.checked(["config", "get", key, "--stack", stack.name]).removesuffix("\n")
 
 
+def audit_key(prepared: Prepared) -> str:
+    """The secret from which a stack's other keys are derived; it stays in this process. Raises EngineError."""
+    from stacks.secret_config import AUDIT_KEY
+
+    return _in_clear(AUDIT_KEY, prepared.stack, prepared.engine)
+
+
 def state_folder(stack: Stack, settings: "Settings") -> Path | None:
     """The folder of a state that is kept in files; None for one that a service keeps."""
     from stacks import custody
