@@ -138,10 +138,10 @@ def _offered(key: str, asked: schema.Machines, type: str, given: schema.Aws) -> 
     if not offered or (named and asked.type) or (kept and kept.id):
         return named
     place = given.zones or region.first_zones
-    if wrong := [zone for zone in named if zone not in offered]:
+    if any(zone not in offered for zone in named):
         raise instances.NotThere(
-            f"{key}: {type} is known to be offered in {', '.join(offered)} of {given.region}, and not in "
-            f"{', '.join(wrong)}: use those zones, or name the type with zones that AWS has told you."
+            f"{key}: {type} is known to be offered in {', '.join(offered)} of {given.region} alone: use those "
+            "zones, or name the type beside zones that AWS has told you."
         )
     if not (there := tuple(zone for zone in named or place if zone in offered)):
         raise instances.NotThere(
