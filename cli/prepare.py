@@ -54,6 +54,7 @@ def prepare(stack: Stack, report: Report) -> Prepared:
 
     settings = settings_of(stack)
     zone = zone_of(stack, settings)
+    refuse_beyond_zone(stack, settings, zone)
     refuse_placeholders(stack, settings)
     refuse_foreign_state(stack, settings, zone)
     passphrase = passphrase_file(stack, settings)
@@ -120,6 +121,13 @@ def zone_of(stack: Stack, settings: "Settings") -> "Zone":
     from facts import zones
 
     return zones.load(stack.site.zone_file(settings.zone))
+
+
+def refuse_beyond_zone(stack: Stack, settings: "Settings", zone: "Zone") -> None:
+    """Raises SettingsError where the settings name what lies outside the zone."""
+    from stacks import bounds
+
+    bounds.check(settings, zone, stack.source)
 
 
 def refuse_placeholders(stack: Stack, settings: "Settings") -> None:
@@ -243,6 +251,13 @@ def set_missing_secrets(stack: Stack, settings: "Settings", engine: "Engine", re
 def _in_clear(key: str, stack: Stack, engine: "Engine") -> str:
     """A secret of the stack's configuration; it stays in this process."""
     return engine.checked(["config", "get", key, "--stack", stack.name]).removesuffix("\n")
+
+
+def audit_key(prepared: Prepared) -> str:
+    """The secret from which a stack's other keys are derived; it stays in this process. Raises EngineError."""
+    from stacks.secret_config import AUDIT_KEY
+
+    return _in_clear(AUDIT_KEY, prepared.stack, prepared.engine)
 
 
 def state_folder(stack: Stack, settings: "Settings") -> Path | None:

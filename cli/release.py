@@ -2,11 +2,15 @@
 
 The engine's saved plan constrains operations and known inputs only. What it leaves open (the program, the
 packs, the configuration, the plugins, the starting state) is bound here, and `up` compares it.
+
+The record is sealed by a secret of the stack: only who can read the stack's secrets can write one. That says
+which machine, not who: a person's word is the signature, for which the zone names signers.
 """
 
 import base64
 import binascii
 import hashlib
+import hmac
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -43,6 +47,8 @@ BOUND = {
     "state": "the state is another one than the plan started from",
     "plan": "the saved plan is another file",
 }
+#: what the key of seals is derived for, so that it is no key of anything else
+_SEALS = b"sovereign release v1"
 _PROGRAM = (
     *("Pulumi.yaml", "stacks/*.py"),
     *("facts/**/*.py", "facts/**/*.yaml", "components/**/*.py", "components/**/*.yaml"),
@@ -118,6 +124,7 @@ def record(
         "plugins": list(bound.plugins),
         "bound": {**began, "plan": bound.plan},
     }
+    said["seal"] = _sealed(prepared, said)
     if key is not None:
         said["signature"] = base64.b64encode(_private(key).sign(_signed_bytes(said))).decode()
     _write(file_of(prepared.stack), json.dumps(said, indent=2) + "\n")
@@ -143,6 +150,8 @@ def _problems(said: Mapping[str, Any], prepared: Prepared, now: datetime) -> Ite
         yield "it is of another stack or zone"
     if not _before(now, said.get("expires")):
         yield f"it has expired: it was to be used until {said.get('expires')}"
+    if not hmac.compare_digest(str(said.get("seal")).encode(), _sealed(prepared, said).encode()):
+        yield "it wasn't written with the stack's secrets, or has been changed since, or they have"
     if zone.signers and not _is_signed(said, zone):
         yield f"{said.get('approver')} is no signer of zone {zone.name}, or has not signed it as it is"
     known = then if isinstance(then, Mapping) else {}
@@ -238,9 +247,15 @@ def _before(now: datetime, until: Any) -> bool:
         return False
 
 
+def _sealed(prepared: Prepared, said: Mapping[str, Any]) -> str:
+    """What only those can write who read the stack's secrets. Raises EngineError."""
+    key = hmac.digest(prepare.audit_key(prepared).encode(), _SEALS, "sha256")
+    return hmac.new(key, _signed_bytes(said), "sha256").hexdigest()
+
+
 def _signed_bytes(said: Mapping[str, Any]) -> bytes:
-    """What the approver signs: everything but the signature, as canonical JSON."""
-    shown = {key: value for key, value in said.items() if key != "signature"}
+    """What is signed and sealed: everything but signature and seal, as canonical JSON."""
+    shown = {key: value for key, value in said.items() if key not in ("signature", "seal")}
     return json.dumps(shown, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 

@@ -44,6 +44,7 @@ def prepared(stack: Stack, preview: Preview, state: Path | None, report: Report)
 
     settings = prepare.settings_of(stack)
     zone = prepare.zone_of(stack, settings)
+    prepare.refuse_beyond_zone(stack, settings, zone)
     with tempfile.TemporaryDirectory(prefix="sovereign-review-") as name:
         folder = Path(name)
         (folder / "passphrase").write_text(secrets.token_urlsafe(32), encoding="utf-8")

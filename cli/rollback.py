@@ -4,9 +4,10 @@ from typing import Any
 
 import click
 
-from cli import output, releases, workspace
+from cli import output, release, releases, workspace
 from cli.errors import EXIT_CODES, BadInput
 from cli.up import command as up
+from cli.workspace import Stack
 
 
 @click.command("rollback", short_help="Bring a model's earlier release back.", epilog=EXIT_CODES)
@@ -26,6 +27,9 @@ def command(
     named in the site's rollback.STACK.yaml and stands there in the place of the settings until `--end`, so
     that the next `sovereign up` doesn't undo it; commit that file with the settings.
 
+    A stack on a cloud is changed by releases only: there the file is all that is written, and planning and
+    applying it are the next two commands, as for any change of the settings.
+
     \b
     Example:
       sovereign rollback local llama-3.3-70b --list
@@ -35,7 +39,8 @@ def command(
     from stacks.settings import load
 
     chosen = workspace.stack(workspace.current(), stack)
-    names = [one.name for one in load(chosen.source).models]
+    settings = load(chosen.source)
+    names = [one.name for one in settings.models]
     if model not in names:
         raise BadInput(f"{stack} has no model {model}: it has {', '.join(names)}.")
     known = releases.of_model(chosen, model)
@@ -50,14 +55,34 @@ def command(
         if end:
             releases.end(chosen, model)
         else:
-            release = releases.roll_back(chosen, model, to)
-            click.echo(f"{model}: back to release {release['release']} of {release['applied']}", err=True)
-        ctx.invoke(up, stack=stack, as_json=as_json)
+            back = releases.roll_back(chosen, model, to)
+            click.echo(f"{model}: back to release {back['release']} of {back['applied']}", err=True)
+        if release.asked(settings):
+            load(chosen.source)
+            _say_next(chosen, model, as_json)
+        else:
+            ctx.invoke(up, stack=stack, as_json=as_json)
     except BaseException as stopped:
         # refused or failed: what the files say is again what it was, and `up` goes on from there
         if not (isinstance(stopped, click.exceptions.Exit) and stopped.exit_code == 0):
             releases.restore(chosen, before)
         raise
+
+
+def _say_next(stack: Stack, model: str, as_json: bool) -> None:
+    """What is to be done where a plan of its own comes between the files and what runs."""
+    file = stack.site.rollback_file(stack.name)
+    steps = [f"sovereign plan {stack.name} --release --approver NAME", f"sovereign up {stack.name} --release"]
+    if as_json:
+        output.emit_json(
+            {"stack": stack.name, "model": model, "file": str(file), "applied": False, "next": steps}
+        )
+        return
+    done = f"{file} says so" if file.is_file() else f"{file} is gone, and the settings count"
+    click.echo(
+        f"{done}; nothing is applied yet, because {stack.name} is changed by releases only. Go on with:\n"
+        + "\n".join(f"  {step}" for step in steps)
+    )
 
 
 def table(known: list[dict[str, Any]]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from cli.account import Account, asking
-from cli.errors import BadInput
+from cli.errors import BadInput, OperationFailed
 
 if TYPE_CHECKING:
     from stacks.aws_settings import Aws
@@ -221,6 +221,8 @@ class _Key(_Part):
         return {"TagKey": TAG, "TagValue": self._home.stack} in tags
 
     def create(self) -> None:
+        from botocore.exceptions import ClientError
+
         made = self._kms.create_key(
             Policy=json.dumps(self._policy),
             Description=self._description,
@@ -230,7 +232,16 @@ class _Key(_Part):
             Tags=[{"TagKey": TAG, "TagValue": self._home.stack}],
         )
         self.arn = made["KeyMetadata"]["Arn"]
-        self._kms.create_alias(AliasName=self.name.name, TargetKeyId=self.arn)
+        try:
+            self._kms.create_alias(AliasName=self.name.name, TargetKeyId=self.arn)
+        except ClientError as error:
+            told = error.response.get("Error", {})
+            raise OperationFailed(
+                f"The key {self.arn} is made, and AWS refused it the name {self.name.name} "
+                f"({told.get('Code', 'no code')}). Give it that name (`aws kms create-alias --alias-name "
+                f"{self.name.name} --target-key-id {self.arn} --region {self.name.region}`), then run this "
+                "again: without it another key would be made."
+            ) from None
         self._see()
 
     def settings(self) -> Iterator[Setting]:

@@ -11,10 +11,11 @@ from facts.gpus import Gpu
 
 @dataclass(frozen=True)
 class Storage:
-    """An encrypted StorageClass, and the name of the key that encrypts it."""
+    """An encrypted StorageClass, and the name of the key that encrypts it; None where another key may come,
+    and disks keep theirs: then the class says it for those that are made."""
 
     class_name: str
-    key: str
+    key: str | None
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Ground:
     on the nodes meant, and a model without one takes any node that has its GPUs. `made` is what the ground
     itself made in that cluster: it comes before, and goes after, all that stands on it. `shared`: what the
     whole cluster shares (namespaces, classes of priority, admission policies) is made by its owner, because
-    the stack has rights in its own namespaces only.
+    the stack has rights in its own namespaces only. `keeps`: records go by an explicit word only.
     """
 
     provider: Provider
@@ -83,3 +84,4 @@ class Ground:
     gpu_labels: Mapping[str, str]
     made: tuple[Resource, ...] = ()
     shared: bool = False
+    keeps: bool = False

@@ -1,12 +1,15 @@
 """AWS by partition and region: names, availability zones, what is there. Data with sources in aws.yaml."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+#: an API server and its etcd want three
+_FIRST = 3
 
 
 class UnknownRegion(ValueError):
@@ -48,12 +51,25 @@ class Partition:
 
 @dataclass(frozen=True)
 class Region:
-    """A region; `zones` are the names of its availability zones, `zone_ids` their ids where known."""
+    """A region; `zones` are the names of its availability zones, `zone_ids` their ids where known. Unless
+    it is `uniform`, which zone is behind a name differs between accounts."""
 
     code: str
     partition: Partition
     zones: tuple[str, ...]
     zone_ids: tuple[str, ...]
+    uniform: bool
+
+    @property
+    def first_zones(self) -> tuple[str, ...]:
+        """Those of a place that names none."""
+        return self.zones[:_FIRST]
+
+    def zones_of(self, ids: Collection[str]) -> tuple[str, ...]:
+        """The names of the zones with these ids; none where only the account itself can tell them."""
+        if not self.uniform:
+            return ()
+        return tuple(name for name, id in zip(self.zones, self.zone_ids, strict=False) if id in ids)
 
     def endpoint_service(self, service: str) -> str:
         """The name of the service that a VPC endpoint leads to: of `ecr.api`, `kms`."""
@@ -93,7 +109,13 @@ def region(code: str) -> Region:
             f"one of {', '.join(known)}."
         )
     entry = known[code]
-    return Region(code, _partition(entry["partition"]), tuple(entry["zones"]), tuple(entry["zone_ids"]))
+    return Region(
+        code,
+        _partition(entry["partition"]),
+        tuple(entry["zones"]),
+        tuple(entry["zone_ids"]),
+        uniform=entry.get("mapped") != "by account",
+    )
 
 
 def _partition(name: str) -> Partition:

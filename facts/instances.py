@@ -56,6 +56,12 @@ def instances(
     return tuple(sorted(found, key=lambda one: (one.count, one.gpu.memory, one.name)))
 
 
+def zones(cloud: str, region: str, type: str) -> tuple[str, ...]:
+    """The ids of the availability zones in which alone a machine is offered; none where that isn't known."""
+    family = entry(_FILE, "families").get(cloud, {}).get(type.partition(".")[0], {})
+    return tuple(family.get("zones", {}).get(region, ()))
+
+
 def would_fit_in(
     cloud: str, region: str, demand: Demand, attested: Collection[str] = ()
 ) -> tuple[Offer, ...]:

@@ -6,8 +6,10 @@ import pulumi
 
 from components.aws.access import AccessError
 from components.aws.network import NetworkError
+from components.aws.nodes import NodesError
 from components.aws.organisation import GuardError
 from components.aws.place import PlaceError
+from components.aws.use import UseError
 from components.onprem.kubeconfig import ClusterError
 from components.serving.engine import ArgumentError
 from facts import zones
@@ -17,7 +19,7 @@ from facts.site import Site, SiteError
 from policies import program
 from policies.closed_world import TypesError
 from policies.rules import SiteRuleError
-from stacks import custody, ground, service, settings, stages
+from stacks import bounds, custody, ground, service, settings, stages
 from stacks.secret_config import AUDIT_KEY, CERTIFICATES
 
 
@@ -27,6 +29,7 @@ def main() -> None:
     chosen = settings.from_config(site.stack_file(stack))
     zone = zones.load(site.zone_file(chosen.zone))
     program.guard(site, stack, zone)
+    bounds.check(chosen, zone, site.stack_file(stack))
     custody.check(chosen, site, stack, os.environ)
 
     certificates = None if chosen.certificates == "cert-manager" else secret(CERTIFICATES)
@@ -61,11 +64,13 @@ except (
     ClusterError,
     GuardError,
     NetworkError,
+    NodesError,
     PlaceError,
     SiteError,
     SiteRuleError,
     TypesError,
     UnknownRegion,
+    UseError,
     custody.CustodyError,
     settings.SettingsError,
     zones.ZoneError,

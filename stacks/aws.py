@@ -15,7 +15,7 @@ from components.aws.tenant import Surroundings, Tenant, UsedCluster
 from components.aws.use import CREATE, Part, Use
 from components.ground import Weights
 from components.serving.names import AUDIT
-from facts import instances
+from facts import aws, instances
 from facts.gpus import Gpu
 from facts.site import Site
 from facts.zones import Zone
@@ -40,7 +40,8 @@ def lay(settings: Settings, site: Site, zone: Zone, place: Place) -> AwsGround:
     ground = AwsGround(place.name, place, zone, parts(settings, site, given))
     if given.organisation == CREATE:
         assert given.organisation_target is not None, "the settings hold it where the policy is created"
-        RegionGuard(f"{place.name}-regions", place, zone, given.organisation_target, after=[ground])
+        target, deployers = given.organisation_target, given.people.deployers
+        RegionGuard(f"{place.name}-regions", place, zone, target, deployers, after=[ground])
     return ground
 
 
@@ -60,8 +61,9 @@ def settle(settings: Settings, place: Place) -> Tenant:
         registry_key=_use(given.keys["registry"]),
         audit_key=_use(given.keys["audit"]),
     )
-    auditor, publishers = (settings.namespaces.audit, AUDIT), given.people.publishers
-    return Tenant(place.name, place, found, publishers, auditor, settings.retention_days)
+    auditor, people = (settings.namespaces.audit, AUDIT), given.people
+    days = settings.retention_days
+    return Tenant(place.name, place, found, people.publishers, people.deployers, auditor, days)
 
 
 def weights(settings: Settings, place: Place) -> Mapping[str, Weights]:
@@ -111,6 +113,7 @@ def parts(settings: Settings, site: Site, given: schema.Aws) -> Parts:
         names=given.names,
         auditor=(settings.namespaces.audit, AUDIT),
         days=settings.retention_days,
+        earlier=given.earlier_retentions,
     )
 
 
@@ -120,16 +123,42 @@ def _gpu_machines(settings: Settings, site: Site, given: schema.Aws) -> Mapping[
         asked, kind = given.gpus[model.name], kinds[model.name]
         attested = (asked.type,) if asked.type else ()
         machine = instances.choose(_CLOUD, given.region, model.demand, kind.name, model.gpus, attested)
-        found[model.name] = _machines(asked, asked.type or machine.name, kind)
+        type = asked.type or machine.name
+        there = _offered(f"aws.gpus.{model.name}", asked, type, given)
+        found[model.name] = _machines(asked, type, kind, there)
     return found
 
 
-def _machines(given: schema.Machines, type: str, gpu: Gpu | None = None) -> Machines:
+def _offered(key: str, asked: schema.Machines, type: str, given: schema.Aws) -> tuple[str, ...]:
+    """The availability zones for machines of a type: those that are asked for, else those of the place in
+    which the type is offered. Who names the type answers for the zones that they name. Raises NotThere."""
+    kept, region = asked.reservation, aws.region(given.region)
+    offered = region.zones_of(instances.zones(_CLOUD, given.region, type))
+    named = (kept.zone,) if kept else asked.zones
+    if not offered or (named and asked.type) or (kept and kept.id):
+        return named
+    place = given.zones or region.first_zones
+    if any(zone not in offered for zone in named):
+        raise instances.NotThere(
+            f"{key}: {type} is known to be offered in {', '.join(offered)} of {given.region} alone: use those "
+            "zones, or name the type beside zones that AWS has told you."
+        )
+    if not (there := tuple(zone for zone in named or place if zone in offered)):
+        raise instances.NotThere(
+            f"{key}: {type} is known to be offered in {', '.join(offered)} of {given.region}, and the place "
+            "has none of these: add one to aws.zones."
+        )
+    return there
+
+
+def _machines(
+    given: schema.Machines, type: str, gpu: Gpu | None = None, zones: tuple[str, ...] = ()
+) -> Machines:
     kept = given.reservation
     return Machines(
         type=type,
         count=given.count,
-        zones=given.zones,
+        zones=zones or given.zones,
         gpu=gpu,
         reservation=Reservation(zone=kept.zone, id=kept.id, block=kept.block) if kept else None,
     )

@@ -1,12 +1,20 @@
 """The settings of a ground on AWS: what stands under `aws` in a stack's settings."""
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Literal
+from ipaddress import ip_network
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, Tag, model_validator
 
+from facts import aws
 from facts.days import Day
-from stacks.part import Count, Network, Part, Text, form
+from facts.networks import NetworkSet
+from stacks.part import MAPPING, TEXT, TEXT_OR_MAPPING, Count, Network, Part, Text, form
+
+#: addresses of Services that EKS takes: of RFC 1918, and prefixes between these
+#: (docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html)
+_SERVICES = NetworkSet.of(("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+_WIDEST, _NARROWEST = 12, 24
 
 #: components/aws/keys.py has one for each use
 KeyUse = Literal["audit", "backup", "cluster", "logs", "registry", "volumes", "weights"]
@@ -25,9 +33,21 @@ class Used(Part):
     since: Day
     until: Day
 
+    @model_validator(mode="after")
+    def _answered_for(self) -> Self:
+        for name in ("id", "what", "owner"):
+            if not getattr(self, name).strip():
+                raise ValueError(f"{name}: is empty: say it, because somebody must answer for the part")
+        if self.until < self.since:
+            raise ValueError("until: ends before it begins: give a day that isn't before `since`")
+        return self
+
 
 #: one of an account or organisation: made by the kit, or somebody else's
-Once = Literal["create"] | Used
+Once = Annotated[
+    Annotated[Literal["create"], Tag(TEXT)] | Annotated[Used, Tag(MAPPING)],
+    TEXT_OR_MAPPING,
+]
 
 
 class UsedNetwork(Part):
@@ -102,6 +122,12 @@ class Reservation(Part):
     id: Text | None = None
     block: bool = False
 
+    @model_validator(mode="after")
+    def _bought(self) -> Self:
+        if self.block and self.id is None:
+            raise ValueError("id: is missing: a capacity block is bought beforehand: name its id")
+        return self
+
 
 class Machines(Part):
     """Machines of one type."""
@@ -121,7 +147,10 @@ class Aws(Part):
     #: the first three of the region unless some are named
     zones: tuple[Text, ...] = ()
     #: its addresses, or a VPC that is there
-    network: Network | UsedNetwork
+    network: Annotated[
+        Annotated[Network, Tag(TEXT)] | Annotated[UsedNetwork, Tag(MAPPING)],
+        TEXT_OR_MAPPING,
+    ]
     endpoints: UsedEndpoints | None = None
     keys: dict[KeyUse, Used] = Field(default_factory=dict)
     cluster: UsedCluster | None = None
@@ -138,13 +167,16 @@ class Aws(Part):
     gpus: dict[str, Machines] = Field(default_factory=dict)
     #: a version of facts/eks.yaml; the newest unless it is named
     kubernetes: Text | None = None
+    #: what `retentionDays` was before, for as long as backups of then are kept
+    earlier_retentions: tuple[Count, ...] = ()
     #: addresses of the cluster's Services, outside the network
     services: Network = "172.20.0.0/16"
     #: names of the site that are answered inside, exact or *.suffix
     names: tuple[Text, ...] = ()
 
-    def faults(self, models: Iterable[str]) -> Iterator[str]:
-        """What of it contradicts itself, or the models of the stack, by name."""
+    def faults(self, models: Iterable[str], clients: Iterable[str], days: int) -> Iterator[str]:
+        """What of it contradicts itself, the models of the stack (by name), the networks of its clients, or
+        its retention."""
         if self.organisation == "create" and not self.organisation_target:
             yield "aws.organisationTarget: is missing: name what the policy of regions is attached to"
         if self.cluster is not None:
@@ -154,6 +186,42 @@ class Aws(Part):
             yield "aws.system: is missing: say which machines everything but the engines runs on"
         if set(self.gpus) != set(models):
             yield f"aws.gpus: says which machines each model's engines run on: {', '.join(sorted(models))}"
+        if len({days, *self.earlier_retentions}) <= len(self.earlier_retentions):
+            yield "aws.earlierRetentions: names each other retention once, and not that of now: retentionDays"
+        yield from self._services_faults(clients)
+        yield from self._zone_faults()
+
+    def _services_faults(self, clients: Iterable[str]) -> Iterator[str]:
+        """The cluster keeps the addresses of its Services to itself: whoever else has them isn't reached."""
+        services = ip_network(self.services)
+        inside = _SERVICES.covers(NetworkSet.of([self.services]))
+        if not inside or not _WIDEST <= services.prefixlen <= _NARROWEST:
+            yield (
+                f"aws.services: is no network that EKS takes: give one inside {_SERVICES}, with a prefix of "
+                f"/{_WIDEST} to /{_NARROWEST}"
+            )
+        others = {
+            "aws.network": [self.network if isinstance(self.network, str) else self.network.cidr],
+            "aws.ways.vpn.addresses": [self.ways.vpn.addresses] if self.ways.vpn else [],
+            "clients.networks": list(clients),
+        }
+        for key, networks in others.items():
+            if any(services.overlaps(ip_network(network)) for network in networks):
+                yield f"aws.services: has addresses of {key}: give the Services a network of their own"
+
+    def _zone_faults(self) -> Iterator[str]:
+        """Machines stand in availability zones in which the network has subnets."""
+        try:
+            there = self.zones or aws.region(self.region).first_zones
+        except aws.UnknownRegion:
+            return  # the place refuses it, with the regions that there are
+        groups = {"aws.system": self.system, **{f"aws.gpus.{name}": one for name, one in self.gpus.items()}}
+        for key, machines in groups.items():
+            kept = machines.reservation if machines else None
+            if kept is not None and kept.zone not in there:
+                yield f"{key}.reservation.zone: the network has no subnet there: use {', '.join(there)}"
+            if machines is not None and not set(machines.zones) <= set(there):
+                yield f"{key}.zones: the network has no subnet in some of them: use {', '.join(there)}"
 
     def _used_cluster_faults(self) -> Iterator[str]:
         """What stands on a cluster that is there stands on all that the cluster stands on."""

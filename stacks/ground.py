@@ -61,6 +61,7 @@ def _there(settings: Settings, provider: Provider, uid: str) -> Ground:
         gpus=kinds,
         gpu_labels={name: gpu.products[0] for name, gpu in kinds.items()},
         shared=settings.cluster.rights == "namespaces",
+        keeps=settings.aws is not None,
     )
 
 

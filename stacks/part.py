@@ -2,9 +2,9 @@
 
 import ipaddress
 import re
-from typing import Annotated
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from pydantic.alias_generators import to_camel
 
 
@@ -26,6 +26,17 @@ def network(cidr: str) -> str:
         raise ValueError("a network is a CIDR block without host bits, such as 10.20.0.0/16") from None
     return cidr
 
+
+#: tags of what may be a text or a mapping: they stand in the place of a fault, and are no keys
+TEXT, MAPPING = "(text)", "(mapping)"
+
+
+def _form_of(value: Any) -> str:
+    return TEXT if isinstance(value, str) else MAPPING
+
+
+#: for a union of two: faults are told of the one that was meant
+TEXT_OR_MAPPING: Final = Discriminator(_form_of)
 
 Text = Annotated[str, Field(min_length=1, max_length=253)]
 Count = Annotated[int, Field(strict=True, ge=1)]

@@ -16,8 +16,9 @@ import yaml
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from facts.days import Day
+from facts.networks import NetworkSet
 from stacks.aws_settings import Aws
-from stacks.part import Count, Network, Part, Text, form
+from stacks.part import MAPPING, TEXT, Count, Network, Part, Text, form
 
 KEY = "sovereign:settings"
 
@@ -266,6 +267,9 @@ class Clients(Part):
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
+        named = NetworkSet.of(self.networks)
+        if any(named.covers(NetworkSet.of([everything])) for everything in ("0.0.0.0/0", "::/0")):
+            raise ValueError("networks: is everybody: name the networks whose hosts may call")
         entrances = [way for way in (self.load_balancer, self.gateway) if way is not None]
         if len(entrances) > 1:
             raise ValueError("there is one way in: loadBalancer or gateway, not both")
@@ -404,7 +408,8 @@ class Settings(Part):
             yield "cluster.rights: the cluster is the ground's own: leave it out"
         yield from self._missing(*self._gpus(), *(self._of_cluster() if used else ()))
         if self.aws is not None:
-            yield from self.aws.faults({model.name for model in self.models})
+            names = {model.name for model in self.models}
+            yield from self.aws.faults(names, self.clients.networks, self.retention_days)
 
     def _of_cluster(self) -> Iterator[tuple[str, str | None, str]]:
         """What a cluster that is there has of its own, as (key, value, advice)."""
@@ -536,6 +541,7 @@ def _config(stack_file: Path) -> Mapping[str, Any]:
 
 
 def _sentence(place: tuple[int | str, ...], kind: str, message: str) -> str:
+    either, place = TEXT in place, tuple(step for step in place if step not in (TEXT, MAPPING))
     key = ".".join(str(step) for step in place)
     if kind == "extra_forbidden":
         allowed = _model_at(place[:-1])
@@ -547,6 +553,8 @@ def _sentence(place: tuple[int | str, ...], kind: str, message: str) -> str:
     if kind == "model_type":
         return f"{key}: is no mapping: give it the keys {_keys(_model_at(place))}."
     said = message.removeprefix("Value error, ").replace("Input should", "it should").removesuffix(".")
+    if either:
+        said += f"; or give it the keys {_keys(_model_at(place))}"
     return f"{key}: {said}." if key else f"{said}."
 
 

@@ -29,7 +29,7 @@ from components.aws.endpoints import Endpoints
 from components.aws.logs import LogKeeping
 from components.aws.network import Network, connect
 from components.aws.place import Place
-from components.aws.policy import document, trusted
+from components.aws.policy import document, taken_on
 from facts.zones import Zone
 
 _SESSIONS: Final = "session-manager"
@@ -136,7 +136,7 @@ class SessionHost(ComponentResource):
     def _profile(self, name: str, place: Place, record: Output[str], key: Input[str]) -> Output[str]:
         """What the agent on the machine may do, and no more
         (docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-create-iam-instance-profile.html)."""
-        role = Role(name, assume_role_policy=trusted(place, "ec2"), opts=place.within(self))
+        role = Role(name, assume_role_policy=taken_on(place, "ec2"), opts=place.within(self))
         RolePolicy(
             name,
             role=role.id,

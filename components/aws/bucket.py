@@ -15,8 +15,9 @@ from components.aws.policy import document
 #: Calls that carry what is in a bucket. Its settings stay open to whoever deploys, who may be outside the
 #: network when it is made.
 _CONTENT: Final = ("s3:DeleteObject*", "s3:GetObject*", "s3:PutObject*", "s3:RestoreObject")
-#: What would shorten a lock, or take it away.
-_UNLOCK: Final = ("s3:BypassGovernanceRetention", "s3:PutBucketObjectLockConfiguration")
+#: For how many days an object that is written, or a lock that is set, stays locked
+#: (docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html, limits on retention periods)
+_REMAINING: Final = "s3:object-lock-remaining-retention-days"
 #: Days after which parts of uploads that nobody finished go, and versions that another has replaced.
 _UNFINISHED, _REPLACED = 7, 90
 
@@ -24,10 +25,16 @@ _UNFINISHED, _REPLACED = 7, 90
 @dataclass(frozen=True)
 class Kept:
     """How long objects are kept: nobody can delete one before that many days, and after them it goes.
-    `locked` False: only the second."""
+    `locked` False: only the second.
+
+    `deployers`, roles by ARN, may change for how long new objects are locked unless they say it themselves:
+    IAM can't tell a longer time from a shorter one there. `stated`: each object has to say it.
+    """
 
     days: int
     locked: bool = True
+    deployers: tuple[str, ...] = ()
+    stated: bool = False
 
 
 class PrivateBucket(ComponentResource):
@@ -103,8 +110,8 @@ class PrivateBucket(ComponentResource):
         s3.BucketPolicy(
             name,
             bucket=bucket.id,
-            policy=document(*_denied(bucket.arn, endpoint, lock), *statements),
-            # it forbids to change the lock, so it comes last
+            policy=document(*_denied(bucket.arn, endpoint, kept), *statements),
+            # it forbids what makes the bucket, so it comes last
             opts=place.within(self, depends_on=after, retain_on_delete=True),
         )
         self.register_outputs({"name": self.name, "arn": self.arn})
@@ -169,7 +176,7 @@ def tls_only(everything: Sequence[Input[str]]) -> list[dict[str, Any]]:
     ]
 
 
-def _denied(arn: Output[str], endpoint: Input[str], lock: bool) -> list[dict[str, Any]]:
+def _denied(arn: Output[str], endpoint: Input[str], kept: Kept | None) -> list[dict[str, Any]]:
     everything = [arn, Output.concat(arn, "/*")]
     denied = {"Effect": "Deny", "Principal": "*"}
     return [
@@ -185,5 +192,30 @@ def _denied(arn: Output[str], endpoint: Input[str], lock: bool) -> list[dict[str
                 "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
             },
         },
-        *([{**denied, "Sid": "Unlocking", "Action": list(_UNLOCK), "Resource": everything}] if lock else []),
+        *(_locked(arn, kept) if kept is not None and kept.locked else []),
+    ]
+
+
+def _locked(arn: Output[str], kept: Kept) -> list[dict[str, Any]]:
+    """What keeps a lock as long as it is. The mode COMPLIANCE itself lets nobody shorten that of an object."""
+    denied = {"Effect": "Deny", "Principal": "*"}
+    objects = Output.concat(arn, "/*")
+    written = {**denied, "Action": "s3:PutObject", "Resource": objects}
+    others = {"Condition": {"ArnNotEquals": {"aws:PrincipalArn": list(kept.deployers)}}}
+    return [
+        {**denied, "Sid": "Unlocking", "Action": "s3:BypassGovernanceRetention", "Resource": objects},
+        {
+            **denied,
+            "Sid": "OtherLocks",
+            "Action": "s3:PutBucketObjectLockConfiguration",
+            "Resource": arn,
+            **(others if kept.deployers else {}),
+        },
+        {**written, "Sid": "ShorterLocks", "Condition": {"NumericLessThan": {_REMAINING: kept.days}}},
+        # whoever writes in parts would say it at the first only, so an object comes in one piece
+        *(
+            [{**written, "Sid": "UnstatedLocks", "Condition": {"Null": {_REMAINING: "true"}}}]
+            if kept.stated
+            else []
+        ),
     ]

@@ -92,7 +92,13 @@ class Cluster(ComponentResource):
             upgrade_policy={"support_type": "STANDARD"},
             deletion_protection=True,
             tags={"Name": place.name},
-            opts=place.within(self, depends_on=[record], protect=True),
+            opts=place.within(
+                self,
+                depends_on=[record],
+                protect=True,
+                # AWS moves no cluster to another network, and says so only when half of it is made
+                replacement_trigger=network.identity,
+            ),
         )
         self.name, self.endpoint = cluster.name, cluster.endpoint
         self.authority = cluster.certificate_authority.data

@@ -69,7 +69,8 @@ class Parts:
     `system`: the nodes of everything but engines; `gpus`: those of each model's engines, by its name.
     `kubernetes`: a version of facts/eks.yaml, the newest unless it is named. `names`: of the site, that are
     answered inside. `auditor`: namespace and service account of the audit service. `days`: how long logs,
-    records and backups are kept and locked.
+    records and backups are kept and locked; `earlier`: how long it was before, for as long as
+    backups of then are kept.
     """
 
     network: str | UsedNetwork
@@ -86,6 +87,7 @@ class Parts:
     names: tuple[str, ...] = ()
     auditor: tuple[str, str]
     days: int
+    earlier: tuple[int, ...] = ()
 
 
 class AwsGround(ComponentResource):
@@ -122,9 +124,12 @@ class AwsGround(ComponentResource):
         self.registry = Registry(name, place, keys.registry, IMAGES, roles.nodes.arn, publishers, within)
         self.weights = WeightsBucket(f"{name}-weights", place, keys.weights, endpoints.s3, roles, within)
         writer = roles.audit
-        self.audit = AuditBucket(f"{name}-audit", place, keys.audit, endpoints.s3, parts.days, writer, within)
+        deployers = parts.people.deployers
+        self.audit = AuditBucket(
+            f"{name}-audit", place, keys.audit, endpoints.s3, parts.days, writer, deployers, within
+        )
         self._watch(name, endpoints.s3)
-        Backups(name, place, keys.backup, parts.days, roles, within)
+        Backups(name, place, keys.backup, parts.days, parts.earlier, roles, within)
         if parts.ways.sessions is not None:
             image = parts.ways.sessions
             SessionHost(f"{name}-door", place, zone, network, endpoints, image, keys.volumes, logs, within)
@@ -138,7 +143,8 @@ class AwsGround(ComponentResource):
         within = ResourceOptions(parent=self)
         if once.trail == CREATE:
             watched = [self.weights.arn, self.audit.arn]
-            Trail(f"{name}-trail", place, key, endpoint, days, watched, within)
+            deployers = self._parts.people.deployers
+            Trail(f"{name}-trail", place, key, endpoint, days, watched, deployers, within)
         if once.inventory == CREATE:
             Inventory(f"{name}-inventory", place, key, endpoint, days, within)
         if self._guarded:
@@ -179,11 +185,12 @@ class AwsGround(ComponentResource):
         return Ground(
             provider=provider,
             cluster_uid=uid,
-            storage=Storage(storage.class_name, self._keys.name_of(place, "volumes")),
+            storage=Storage(storage.class_name, None),
             weights=weights,
             audit=audit,
             images=images,
             gpus=gpus,
             gpu_labels={model: gpu.products[0] for model, gpu in gpus.items()},
             made=storage.made,
+            keeps=True,
         )

@@ -98,12 +98,7 @@ class Keys(ComponentResource):
                 else self._make(name, place, key, roles, people)
             )
             setattr(self, key, made)
-        self._used = used
         self.register_outputs({key: getattr(self, key) for key in get_args(KeyUse)})
-
-    def name_of(self, place: Place, use: KeyUse) -> str:
-        """How people call a key: by its alias, or by the ARN of one of the landing zone."""
-        return self._used[use].id if use in self._used else _alias(place, use)
 
     def _make(self, name: str, place: Place, use: KeyUse, roles: Roles, people: KeyPeople) -> Output[str]:
         key = Key(

@@ -66,6 +66,7 @@ class Network(ComponentResource):
     """
 
     vpc_id: Output[str]
+    identity: str  #: what another network has another of, known beforehand
     cidr: str
     nodes: Mapping[str, Output[str]]  #: subnets by availability zone
     endpoints: Mapping[str, Output[str]]  #: subnets by availability zone
@@ -101,7 +102,7 @@ class Network(ComponentResource):
 
     def _create(self, name: str, place: Place, cidr: str) -> None:
         plan = _subnets(cidr, len(place.zones))
-        self.cidr = cidr
+        self.identity = self.cidr = cidr
         vpc = Vpc(
             name,
             cidr_block=cidr,
@@ -167,7 +168,7 @@ class Network(ComponentResource):
                     "kind in every availability zone of the place, or leave the zone out of the place."
                 )
         _parsed(network.cidr)
-        self.cidr = network.cidr
+        self.identity, self.cidr = network.vpc.id, network.cidr
         self.vpc_id = Output.from_input(network.vpc.id)
         self.nodes, self.endpoints, self.control_plane = (
             {zone: Output.from_input(part[zone]) for zone in place.zones}

@@ -57,6 +57,10 @@ device-list-strategy = "volume-mounts"
 """
 
 
+class NodesError(ValueError):
+    """Machines that can't be had as they are asked for; the message says why."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reservation:
     """GPUs that are kept for the stack, in one availability zone: its quota is no promise of machines.
@@ -70,9 +74,9 @@ class Reservation:
     block: bool = False
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a block without an id: buying one is nothing that a plan should do."""
+        """Raises NodesError for a block without an id: buying one is nothing that a plan should do."""
         if self.block and self.id is None:
-            raise ValueError("reservation: a capacity block is bought beforehand: name its id.")
+            raise NodesError("reservation: a capacity block is bought beforehand: name its id.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +114,15 @@ class Nodes(ComponentResource):
         machines: Machines,
         opts: ResourceOptions | None = None,
     ) -> None:
-        """`key`: ARN of the key that encrypts disks."""
+        """`key`: ARN of the key that encrypts disks. Raises NodesError for a zone without subnets."""
         super().__init__("sovereign:aws:Nodes", name, None, opts)
         gpu, reservation, count = machines.gpu, machines.reservation, machines.count
         zones = (reservation.zone,) if reservation else machines.zones or place.zones
+        if missing := [zone for zone in zones if zone not in network.nodes]:
+            raise NodesError(
+                f"{name}: the network has no subnet of nodes in {', '.join(missing)}: use "
+                f"{', '.join(network.nodes)}, or add the availability zone to the place."
+            )
         template = self._template(name, place, network, key, machines)
         self.group = eks.NodeGroup(
             name,

@@ -17,7 +17,7 @@ from facts import aws
 from facts.zones import Zone
 
 #: What nobody may do in the accounts, whoever they are: open a way out, or end what keeps evidence and keys.
-#: A deny has no exception, so the policy is attached once the ground stands.
+#: This deny has no exception, so the policy is attached once the ground stands.
 _NEVER: Final = (
     "account:EnableRegion",
     "backup:DeleteBackupVaultLockConfiguration",
@@ -50,8 +50,9 @@ _NEVER: Final = (
     "route53resolver:DeleteFirewallRule",
     "route53resolver:DisassociateFirewallRuleGroup",
     "s3:BypassGovernanceRetention",
-    "s3:PutBucketObjectLockConfiguration",
 )
+#: What makes retention longer can make it shorter, too, so it is for those that apply the stack alone.
+_LOCK: Final = "s3:PutBucketObjectLockConfiguration"
 #: docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html: characters of a policy
 _LONGEST: Final = 5120
 
@@ -60,9 +61,10 @@ class GuardError(ValueError):
     """A guard that can't be written; the message says what is missing."""
 
 
-def deny_regions(zone: Zone, partition: aws.Partition) -> Mapping[str, Any]:
-    """The policy: every call outside the zone's regions is denied, but to services that have none; and what
-    nobody may do. Raises GuardError where the zone has no region in the partition."""
+def deny_regions(zone: Zone, partition: aws.Partition, deployers: Sequence[str] = ()) -> Mapping[str, Any]:
+    """The policy: every call outside the zone's regions is denied, but to services that have none; what
+    nobody may do; and what only `deployers` may, roles by ARN. Raises GuardError where the zone has no region
+    in the partition."""
     regions = sorted(zone.regions.get(partition.provider, ()))
     if not regions:
         raise GuardError(
@@ -81,13 +83,18 @@ def deny_regions(zone: Zone, partition: aws.Partition) -> Mapping[str, Any]:
                 "Condition": {"StringNotEquals": {"aws:RequestedRegion": regions}},
             },
             {"Sid": "Never", "Effect": "Deny", "Action": list(_NEVER), "Resource": "*"},
+            {"Sid": "Locks", "Effect": "Deny", "Action": _LOCK, "Resource": "*", **_but(deployers)},
         ],
     }
 
 
-def text(zone: Zone, partition: aws.Partition) -> str:
+def _but(roles: Sequence[str]) -> dict[str, Any]:
+    return {"Condition": {"ArnNotEquals": {"aws:PrincipalArn": list(roles)}}} if roles else {}
+
+
+def text(zone: Zone, partition: aws.Partition, deployers: Sequence[str] = ()) -> str:
     """The policy as the file that the organization's owner attaches. Raises GuardError."""
-    return json.dumps(deny_regions(zone, partition), indent=2) + "\n"
+    return json.dumps(deny_regions(zone, partition, deployers), indent=2) + "\n"
 
 
 class RegionGuard(ComponentResource):
@@ -99,14 +106,16 @@ class RegionGuard(ComponentResource):
         place: Place,
         zone: Zone,
         target: str,
+        deployers: Sequence[str] = (),
         *,
         after: Sequence[Resource] = (),
         opts: ResourceOptions | None = None,
     ) -> None:
-        """`place` is in the management account; `target` the id of a root, a unit or an account. `after`: the
-        ground, which could not be made under it. Raises GuardError."""
+        """`place` is in the management account; `target` the id of a root, a unit or an account. `deployers`:
+        roles, by ARN, that may lock records for longer. `after`: the ground, which could not be made under
+        it. Raises GuardError."""
         super().__init__("sovereign:aws:RegionGuard", name, None, opts)
-        content = json.dumps(deny_regions(zone, place.facts.partition), separators=(",", ":"))
+        content = json.dumps(deny_regions(zone, place.facts.partition, deployers), separators=(",", ":"))
         if len(content) > _LONGEST:
             raise GuardError(
                 f"The guard of zone {zone.name} has {len(content)} characters, and AWS takes {_LONGEST}: "

@@ -42,7 +42,7 @@ class Place:
     ) -> "Place":
         """A place with a provider of its own; the first three zones of the region unless some are named.
         Raises PlaceError."""
-        chosen = tuple(zones) or _region(region).zones[:3]
+        chosen = tuple(zones) or _region(region).first_zones
         _check(region, account, chosen)
         labels = {"sovereign:stack": name, **(tags or {})}
         provider = Provider(

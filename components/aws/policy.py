@@ -32,3 +32,12 @@ def trusted(place: Place, service: str, source: str | None = None) -> Output[str
             "Condition": held,
         }
     )
+
+
+def taken_on(place: Place, service: str) -> Output[str]:
+    """The trust of a role for machines: EC2 says no account when it takes one on for them, so a condition on
+    that would leave them without rights. Only this account's instance profiles can name the role
+    (docs.aws.amazon.com/AWSEC2/latest/UserGuide/iam-roles-for-amazon-ec2.html)."""
+    return document(
+        {"Effect": "Allow", "Principal": {"Service": place.principal(service)}, "Action": "sts:AssumeRole"}
+    )

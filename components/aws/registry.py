@@ -56,7 +56,8 @@ class Registry(ComponentResource):
                 image_tag_mutability="IMMUTABLE",
                 image_scanning_configuration={"scan_on_push": True},
                 force_delete=False,
-                opts=place.within(self),
+                # another key is another repository, and what runs was pulled from this one
+                opts=place.within(self, protect=True, retain_on_delete=True),
             )
             RepositoryPolicy(
                 f"{name}-{image}",

@@ -10,7 +10,7 @@ from pulumi import ComponentResource, Output, ResourceOptions
 from pulumi_aws.iam import Role, RolePolicy, RolePolicyAttachment
 
 from components.aws.place import Place
-from components.aws.policy import document, trusted
+from components.aws.policy import document, taken_on, trusted
 
 #: Policies that AWS keeps, by the role they are for
 #: (docs.aws.amazon.com/eks/latest/userguide/security-iam-awsmanpol.html).
@@ -45,8 +45,7 @@ class Roles(ComponentResource):
         super().__init__("sovereign:aws:Roles", name, None, opts)
         self._name, self._place, self._cluster = name, place, place.arn("eks", f"cluster/{cluster}")
         self.cluster = self._role("cluster", trusted(place, "eks", self._cluster), _CLUSTER)
-        # the instance profile is of this account by itself, and EC2 says no account when it takes a role on
-        self.nodes = self._role("nodes", _assumed(place.principal("ec2")), *_NODES)
+        self.nodes = self._role("nodes", taken_on(place, "ec2"), *_NODES)
         self.network = self._pods("network", ("kube-system", "aws-node"), _CNI)
         self.volumes = self._pods("volumes", ("kube-system", "ebs-csi-controller-sa"), _VOLUMES)
         self.weights = self._pods("weights", ("kube-system", "s3-csi-driver-sa"))
@@ -99,7 +98,3 @@ def allow(
         policy=document(*({"Effect": "Allow", **statement} for statement in statements)),
         opts=place.within(parent),
     )
-
-
-def _assumed(principal: str) -> Output[str]:
-    return document({"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"})

@@ -55,12 +55,13 @@ class Tenant(ComponentResource):
         place: Place,
         found: Surroundings,
         publishers: Sequence[str],
+        deployers: Sequence[str],
         auditor: tuple[str, str],
         days: int,
         opts: ResourceOptions | None = None,
     ) -> None:
-        """`publishers`: roles that bring images, by ARN. `auditor`: namespace and service account of the
-        audit service. `days`: how long each record is locked."""
+        """`publishers` bring images, `deployers` may lock new records for longer: roles, by ARN. `auditor`:
+        namespace and service account of the audit service. `days`: how long each record is locked."""
         super().__init__("sovereign:aws:Tenant", name, None, opts)
         self._place, self._found = place, found
         cluster, within = found.cluster.cluster.id, ResourceOptions(parent=self)
@@ -73,7 +74,7 @@ class Tenant(ComponentResource):
             opts=place.within(self),
         )
         self.audit = AuditBucket(
-            f"{name}-audit", place, found.audit_key.id, found.endpoint.id, days, writer, within
+            f"{name}-audit", place, found.audit_key.id, found.endpoint.id, days, writer, deployers, within
         )
         identify(place, self, cluster, "audit", auditor, writer)
         self.register_outputs({})

@@ -28,10 +28,11 @@ class Trail(ComponentResource):
         endpoint: Input[str],
         days: int,
         watched: Sequence[Input[str]],
+        deployers: Sequence[str],
         opts: ResourceOptions | None = None,
     ) -> None:
         """`days`: how long its files are locked. `watched`: ARNs of the buckets of which every read and write
-        of an object is recorded."""
+        of an object is recorded. `deployers`: roles that may lock new files for longer, by ARN."""
         super().__init__("sovereign:aws:Trail", name, None, opts)
         arn = place.arn("cloudtrail", f"trail/{place.name}")
         bucket = PrivateBucket(
@@ -40,7 +41,7 @@ class Trail(ComponentResource):
             "trail",
             key,
             endpoint,
-            Kept(days),
+            Kept(days, deployers=tuple(deployers)),
             _delivery(place, arn),
             opts=ResourceOptions(parent=self),
         )

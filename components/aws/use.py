@@ -8,6 +8,10 @@ from typing import Final, Literal, TypeAlias
 CREATE: Final = "create"
 
 
+class UseError(ValueError):
+    """A part that nobody answers for; the message says what is missing."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Use:
     """A part that somebody else keeps: the plan doesn't show it, so its owner answers for it by name and
@@ -24,12 +28,12 @@ class Use:
     until: date
 
     def __post_init__(self) -> None:
-        """Raises ValueError where nobody is named, or the dates contradict."""
+        """Raises UseError where nobody is named, or the dates contradict."""
         for name in ("id", "what", "owner"):
             if not getattr(self, name).strip():
-                raise ValueError(f"use: {name} is empty: say it, because somebody must answer for the part.")
+                raise UseError(f"use: {name} is empty: say it, because somebody must answer for the part.")
         if self.until < self.since:
-            raise ValueError(
+            raise UseError(
                 f"use of {self.id}: it ends on {self.until}, before it begins on {self.since}: correct them."
             )
 

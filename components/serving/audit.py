@@ -42,6 +42,7 @@ class AuditService(ComponentResource):
             access="ReadWriteOncePod",
             size=ground.audit.size,
             storage=ground.storage,
+            protect=ground.keeps,
             parent=self,
         )
         workload = Workload(

@@ -239,10 +239,15 @@ class Workload:
         return found
 
 
+def _key(storage: Storage) -> dict[str, str] | None:
+    """The annotation of a claim that says by which key its disk is encrypted."""
+    return {"llm.kit/encryption-key": storage.key} if storage.key else None
+
+
 def _ephemeral(cache: NodeCache) -> EphemeralVolumeSourceArgs:
     return EphemeralVolumeSourceArgs(
         volume_claim_template=PersistentVolumeClaimTemplateArgs(
-            metadata=ObjectMetaArgs(annotations={"llm.kit/encryption-key": cache.storage.key}),
+            metadata=ObjectMetaArgs(annotations=_key(cache.storage)),
             spec=PersistentVolumeClaimSpecArgs(
                 access_modes=["ReadWriteOnce"],
                 storage_class_name=cache.storage.class_name,
@@ -296,16 +301,20 @@ def claim(
     size: str,
     storage: Storage,
     volume: str | None = None,
+    protect: bool = False,
     parent: Resource,
 ) -> PersistentVolumeClaim:
-    """A claim on encrypted storage, or on a `volume` there that is full already; it says by which key."""
+    """A claim on encrypted storage, or on a `volume` there that is full already. It says by which key its
+    disk was encrypted, where that key is the storage's for good. `protect`: goes by an explicit word only."""
+    options = place.options(parent)
+    options.protect = protect or None
     return PersistentVolumeClaim(
         f"{place.name}/{name}",
         metadata=ObjectMetaArgs(
             name=name,
             namespace=place.name,
             labels=who.labels,
-            annotations={"llm.kit/encryption-key": storage.key},
+            annotations=_key(storage) if volume is None else None,
         ),
         spec=PersistentVolumeClaimSpecArgs(
             access_modes=[access],
@@ -313,7 +322,7 @@ def claim(
             volume_name=volume,
             resources=VolumeResourceRequirementsArgs(requests={"storage": size}),
         ),
-        opts=place.options(parent),
+        opts=options,
     )
 
 

@@ -223,7 +223,9 @@ def _principal(who: str, context: dict[str, Any]) -> tuple[Any, list[dict[str, A
     if who in TABLE["services"]:
         given = TABLE["services"][who]
         source = given.get("source", f"arn:aws:::{_account()}:")
-        context.update({"aws:PrincipalIsAWSService": "true", "aws:SourceAccount": source.split(":")[4]})
+        context["aws:PrincipalIsAWSService"] = "true"
+        # `silent`: it says nothing of whom it does it for
+        context.update({} if given.get("silent") else {"aws:SourceAccount": source.split(":")[4]})
         context.update({"aws:SourceArn": source} if "source" in given else {})
         context.update(given.get("context", {}))
         return f"{given['service']}.{_region().partition.principal_suffix}", [], False

@@ -124,7 +124,7 @@ MISTAKES: list[tuple[str, Mapping[str, Any], str, str]] = [
     ("Repository audit", {"name": "LLM/audit"}, "repositoryName", "doesn't match"),
     ("Cluster", {"name": "-llm"}, "name", "doesn't match"),
     ("LogGroup flows", {"name": "/llm flows?"}, "logGroupName", "doesn't match"),
-    ("Vault", {"name": "backups of llm"}, "BackupVaultName", "doesn't match"),
+    ("Vault 2192-days", {"name": "backups of llm"}, "BackupVaultName", "doesn't match"),
     ("ResolverFirewallRuleGroup", {"name": "llm/paris"}, "Name", "doesn't match"),
     (
         "RolePolicyAttachment nodes-AmazonEKSWorkerNodePolicy",

@@ -23,7 +23,9 @@ _KEY = {
     "until": "2027-10-31",
 }
 #: what holds data, or is what data can't be read without
-_HOLDERS = ("Bucket", "Cluster", "Key", "Trail", "Vault")
+_HOLDERS = ("Bucket", "Cluster", "Key", "Repository", "Trail", "Vault", "VaultLockConfiguration")
+#: the volume of audit records
+_CLAIM = "/audit-records"
 #: what holds records of who did what
 _RECORDS = (*_HOLDERS, "LogGroup")
 
@@ -90,7 +92,7 @@ def test_no_change_loses_audit_records(row: Row) -> None:
         for step in steps(rendered(PARIS, row.before), rendered(PARIS, row.after))
         if step.kind in (Kind.REPLACED, Kind.GONE)
         and not step.refused
-        and (kind_of(step.resource) in _RECORDS or step.resource.name.endswith("/audit-records"))
+        and (kind_of(step.resource) in _RECORDS or step.resource.name.endswith(_CLAIM))
     ]
     assert lost == []
 
@@ -103,8 +105,9 @@ def test_what_holds_data_goes_by_an_explicit_word_only(
     stack: str, change: Mapping[str, Any], in_zone: Mapping[str, Any]
 ) -> None:
     whole = rendered(stack, change, in_zone)
-    holders = [one for one in whole.cloud if kind_of(one) in _HOLDERS]
-    assert {kind_of(one) for one in holders} == set(_HOLDERS)
+    made = [one for one in whole.resources if one.custom]
+    holders = [one for one in made if kind_of(one) in _HOLDERS or one.name.endswith(_CLAIM)]
+    assert {kind_of(one) for one in holders} == {*_HOLDERS, "PersistentVolumeClaim"}
     assert [one.urn for one in holders if not one.options["protect"]] == []
 
 
@@ -116,6 +119,13 @@ def test_logs_and_volumes_outlive_what_made_them(stack: str) -> None:
     assert all(one["skipDestroy"] and one["deletionProtectionEnabled"] for one in groups)
     volumes = [one.inputs for one in whole.resources if one.type.endswith(":StorageClass")]
     assert [one["reclaimPolicy"] for one in volumes] == ["Retain"]
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_no_claim_names_a_key_that_another_may_follow(stack: str) -> None:
+    claims = [one for one in rendered(stack).resources if kind_of(one) == "PersistentVolumeClaim"]
+    assert len(claims) == 2
+    assert [one.urn for one in claims if "encryption-key" in str(one.inputs)] == []
 
 
 def test_another_region_is_refused_by_the_rules() -> None:

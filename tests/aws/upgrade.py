@@ -6,20 +6,20 @@ the API server. What a replaced one will be called is unknown to those that name
 one is made, it takes those along that can't change what they have of it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from facts.sentinels import digest
 from policies.model import Resource
-from tests.support.aws_stacks import Rendered, stand_in
+from tests.support.aws_stacks import Rendered, known, stand_in
 from toolchain.providers.core import UNKNOWN, Compared, Urn
 from toolchain.providers.core.diff import differences, replacing
 from toolchain.providers.kubernetes import immutable, objects
+from toolchain.providers.standin.data import TypeData
 
-#: outputs that change with the resource, which the stand-in answers as they were
-_MOVING: Mapping[str, str] = {"aws:ec2/launchTemplate:LaunchTemplate": "latestVersion"}
+_TRIGGER = "replacementTrigger"
 
 
 class Kind(Enum):
@@ -58,8 +58,8 @@ class _Comparison:
         self._gone: set[str] = set()
         #: URNs of what goes before it is made anew
         self._first: set[str] = set()
-        #: URN of what changes -> the output that changes with it
-        self._moved: dict[str, Any] = {}
+        #: URN of what changes -> the values of outputs that change with it
+        self._moved: dict[str, set[str]] = {}
 
     def steps(self) -> Iterator[Step]:
         for urn, resource in self._new.items():
@@ -67,14 +67,14 @@ class _Comparison:
                 yield Step(Kind.NEW, resource)
                 continue
             compared = self._compared(resource, self._known_inputs(resource))
-            if _replaces(compared) or self._taken_along(resource):
+            if self._triggered(resource) or _replaces(compared) or self._taken_along(resource):
                 self._gone.add(digest(urn))
                 if compared.delete_first:
                     self._first.add(urn)
                 yield Step(Kind.REPLACED, resource)
             elif compared.differences:
-                if resource.type in _MOVING:
-                    self._moved[urn] = self._before.answers[urn][_MOVING[resource.type]]
+                moving = known().types.get(resource.type, TypeData()).moving
+                self._moved[urn] = {str(self._before.answers[urn][name]) for name in moving}
                 yield Step(Kind.IN_PLACE, resource)
         yield from (Step(Kind.GONE, one) for urn, one in self._old.items() if urn not in self._new)
 
@@ -90,6 +90,10 @@ class _Comparison:
         )
         return Compared(replacing(differences(old, inputs), asks))
 
+    def _triggered(self, resource: Resource) -> bool:
+        """Whether the program itself asks for it: by an option, of whatever changes."""
+        return resource.options.get(_TRIGGER) != self._old[resource.urn].options.get(_TRIGGER)
+
     def _taken_along(self, resource: Resource) -> bool:
         taken = {key: UNKNOWN for key, urns in resource.dependencies.items() if self._first & set(urns)}
         return bool(taken) and _replaces(self._compared(resource, {**resource.inputs, **taken}))
@@ -100,7 +104,7 @@ class _Comparison:
     def _moves(self, resource: Resource, key: str) -> set[str]:
         """The values of outputs that a property is computed from, and that change."""
         sources = resource.dependencies.get(key, ())
-        return {str(self._moved[urn]) for urn in sources if urn in self._moved}
+        return {value for urn in sources for value in self._moved.get(urn, ())}
 
     def _known(self, value: Any, moving: set[str]) -> Any:
         """A value, unknown where it speaks of what is replaced, or is an output that changes."""

@@ -85,6 +85,17 @@ def test_a_region_that_nobody_knows_is_named(sovereign: Sovereign, site: Path) -
     assert "mars-1" in result.stderr
 
 
+def test_clients_outside_the_zone_are_refused_before_anything_is_written(
+    sovereign: Sovereign, site: Path
+) -> None:
+    file = write_stack(site, clients={"networks": ["198.51.100.0/24"]})
+    result = sovereign("--site", site, "plan", "trial")
+    assert result.exit_code == 2
+    assert f"{file}: clients.networks.0: hosts outside zone" in result.stderr
+    assert "198.51.100.0" not in result.output
+    assert not (site / ".sovereign" / "state").exists()
+
+
 def test_an_unknown_key_is_named_with_those_allowed_and_never_its_value(
     sovereign: Sovereign, site: Path
 ) -> None:

@@ -38,6 +38,7 @@ class Run:
     folder: Path
     state: dict[str, Any]
     signers: dict[str, str] = field(default_factory=dict)
+    secret: str = "the stack's audit key"
 
     @property
     def prepared(self) -> Prepared:
@@ -46,7 +47,7 @@ class Run:
             executable=root / "engine" / "pulumi",
             home=root / "home",
             config_file=root / "Pulumi.trial.yaml",
-            checked=lambda arguments: json.dumps(self.state),
+            checked=lambda arguments: self.secret if arguments[0] == "config" else json.dumps(self.state),
         )
         chosen = settings.load(ROOT / "stacks" / "Pulumi.local.yaml")
         zone = zones.load(ROOT / "stacks" / "zones" / "local.yaml")
@@ -234,6 +235,33 @@ def test_a_signed_release_holds_as_it_was_signed(run: Run, signing: Path, change
     made = recorded(run, key=signing)
     release.file_of(run.prepared.stack).write_text(json.dumps({**made, **change}))
     with pytest.raises(Refused, match="is no signer of zone local, or has not signed it as it is"):
+        release.require(run.prepared, NOW)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"approver": "Ana"},
+        {"expires": "2099-01-01T00:00:00+00:00"},
+        {"verdict": {"digest": "sha256:2", "resources": 3}},
+        {"seal": "00"},
+        {"seal": None},
+    ],
+)
+def test_without_signers_only_who_reads_the_stacks_secrets_writes_a_release(
+    run: Run, change: dict[str, Any]
+) -> None:
+    made = recorded(run)
+    assert run.secret not in json.dumps(made)
+    release.file_of(run.prepared.stack).write_text(json.dumps({**made, **change}))
+    with pytest.raises(Refused, match="wasn't written with the stack's secrets, or has been changed"):
+        release.require(run.prepared, NOW)
+
+
+def test_a_release_sealed_by_another_secret_is_none_of_this_stack(run: Run) -> None:
+    recorded(run)
+    run.secret = "another"
+    with pytest.raises(Refused, match="wasn't written with the stack's secrets"):
         release.require(run.prepared, NOW)
 
 

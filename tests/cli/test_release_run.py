@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cli import release
+from cli import prepare, release
 from cli.workspace import Stack
 from facts.site import ROOT, Site
 from tests.cli.test_whole_run import STACK, Trial
@@ -80,6 +80,13 @@ def test_what_the_saved_plan_does_not_hold_is_refused_by_the_engine(trial: Trial
 
     record = json.loads(release.file_of(stack).read_text())
     record["bound"]["plan"] = release._of_files(release._named(release.plan_of(stack)))
+    release.file_of(stack).write_text(json.dumps(record))
+    refused = trial.sovereign("up", STACK, "--release")
+    assert "wasn't written with the stack's secrets" in refused.stderr
+
+    # whoever reads the stack's secrets can seal it, and then the engine is what is left
+    prepared = prepare.reopen(stack, lambda said: None)
+    record["seal"] = release._sealed(prepared, record)
     release.file_of(stack).write_text(json.dumps(record))
     refused = trial.sovereign("up", STACK, "--release")
     assert refused.returncode == 1, refused.stdout + refused.stderr

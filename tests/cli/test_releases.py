@@ -1,5 +1,6 @@
 """Releases of a model: recorded as one, brought back as one, and refused where there is none."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +113,30 @@ def test_the_command_lists_and_refuses(sovereign: Sovereign, stack: Stack, site:
     first = sovereign("--site", site, "rollback", "trial", MODEL)
     assert first.exit_code == 2
     assert not stack.site.rollback_file("trial").exists()
+
+
+def test_a_stack_on_a_cloud_is_rolled_back_in_its_files_and_by_the_next_release(
+    sovereign: Sovereign, site: Path
+) -> None:
+    made = Stack("aws-paris-hds", Site(site))
+    given = yaml.safe_load((ROOT / "stacks" / "Pulumi.aws-paris-hds.yaml").read_text(encoding="utf-8"))
+    model = given["config"]["sovereign:settings"]["models"][0]
+    for length in (16384, 8192):
+        model["maxLength"] = length
+        made.source.write_text(yaml.safe_dump(given), encoding="utf-8")
+        applied(made)
+    done = sovereign("--site", site, "rollback", made.name, MODEL)
+    assert done.exit_code == 0, done.output
+    assert "nothing is applied yet, because aws-paris-hds is changed by releases only" in done.stdout
+    assert "sovereign plan aws-paris-hds --release --approver NAME" in done.stdout
+    assert settings.load(made.source).models[0].max_length == 16384
+    ended = sovereign("--site", site, "rollback", made.name, MODEL, "--end", "--json")
+    assert json.loads(ended.stdout)["applied"] is False
+    assert settings.load(made.source).models[0].max_length == 8192
+    # what an earlier kit recorded, and this one can't plan: the files stay as they were
+    record = next((made.folder / "releases").glob("*.json"))
+    record.write_text(record.read_text().replace('"gpus": 4', '"gpus": 3'), encoding="utf-8")
+    wrong = sovereign("--site", site, "rollback", made.name, MODEL, "--to", "1")
+    assert wrong.exit_code == 2
+    assert "models.0.gpus" in wrong.output
+    assert not made.site.rollback_file(made.name).exists()

@@ -19,6 +19,12 @@ def test_each_region_has_a_country_and_zones_of_its_own(code: str) -> None:
     assert len(region.zone_ids) in (0, len(region.zones))
 
 
+def test_which_zone_is_behind_a_name_is_told_where_it_is_the_same_for_all() -> None:
+    assert aws.region("eu-west-3").zones_of(["euw3-az2", "euw3-az3"]) == ("eu-west-3b", "eu-west-3c")
+    assert aws.region("us-west-2").zones_of(["usw2-az1"]) == ()
+    assert aws.region("eusc-de-east-1").zones_of(["eusc-az1"]) == ()
+
+
 @pytest.mark.parametrize(
     ("code", "service", "names"),
     [

@@ -36,6 +36,15 @@ def test_stockholm_holds_it_on_one() -> None:
     assert "1 x H200 (p5e.48xlarge)" in offered(STOCKHOLM, demand())
 
 
+def test_zones_in_which_alone_a_machine_is_offered_are_zones_of_the_region() -> None:
+    assert instances.zones(CLOUD, PARIS, "g6.12xlarge") == ("euw3-az2", "euw3-az3")
+    assert instances.zones(CLOUD, PARIS, "g5.12xlarge") == instances.zones("another", PARIS, "g6.1") == ()
+    for data in FAMILIES.values():
+        for region, ids in data.get("zones", {}).items():
+            assert region in data["regions"]
+            assert set(ids) <= set(aws.region(region).zone_ids)
+
+
 def test_the_smallest_machine_that_has_enough() -> None:
     assert choose(CLOUD, PARIS, SHORT, "L4", 4).name == "g6.12xlarge"
     assert choose(CLOUD, PARIS, demand(), "L4", 8).name == "g6.48xlarge"

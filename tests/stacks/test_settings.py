@@ -14,6 +14,7 @@ from stacks import settings
 from stacks.settings import KEY, SettingsError
 
 LOCAL = ROOT / "stacks" / "Pulumi.local.yaml"
+PARIS = ROOT / "stacks" / "Pulumi.aws-paris-hds.yaml"
 HOSPITAL = ROOT / "tests" / "sites" / "example-hospital" / "Pulumi.hospital.yaml"
 FILE = Path("/site/Pulumi.x.yaml")
 CANARY = "canary-7f3a"
@@ -129,6 +130,67 @@ MISTAKES: list[tuple[str, Path, str, Any, list[str]]] = [
     ("no argument", LOCAL, "models.0.arguments", [f"serve {CANARY}"], ["models.0.arguments.0", "--flag"]),
     ("simulated and real", HOSPITAL, "embedded", {"nodes": 1}, ["embedded", "leave it out"]),
     ("uid", HOSPITAL, "cluster.uid", CANARY, ["cluster.uid", "kube-system"]),
+    ("everybody may call", LOCAL, "clients.networks", ["0.0.0.0/0"], ["clients: networks: is everybody"]),
+    (
+        "everybody in two halves",
+        LOCAL,
+        "clients.networks",
+        ["0.0.0.0/1", "128.0.0.0/1"],
+        ["clients: networks: is everybody"],
+    ),
+    ("Services in the network", PARIS, "aws.services", "10.40.8.0/21", ["aws.services", "of aws.network"]),
+    (
+        "clients among the Services",
+        PARIS,
+        "clients.networks",
+        ["172.20.4.0/24"],
+        ["aws.services", "of clients.networks"],
+    ),
+    (
+        "a VPN among the Services",
+        PARIS,
+        "aws.ways.vpn",
+        {"addresses": "172.20.0.0/20", "certificate": CANARY, "identities": CANARY, "groups": [CANARY]},
+        ["aws.services", "of aws.ways.vpn.addresses"],
+    ),
+    ("Services of the internet", PARIS, "aws.services", "192.0.2.0/24", ["aws.services", "172.16.0.0/12"]),
+    ("too wide for Services", PARIS, "aws.services", "10.0.0.0/8", ["aws.services", "/12 to /24"]),
+    (
+        "a reservation without subnets",
+        PARIS,
+        "aws.gpus",
+        {"llama-3.3-70b": {"count": 2, "reservation": {"zone": CANARY, "id": "cr-1"}}},
+        ["aws.gpus.llama-3.3-70b.reservation.zone", "eu-west-3a, eu-west-3b"],
+    ),
+    (
+        "machines without subnets",
+        PARIS,
+        "aws.system",
+        {"count": 2, "zones": ["eu-west-3a", CANARY]},
+        ["aws.system.zones", "eu-west-3a, eu-west-3b"],
+    ),
+    (
+        "a block that a plan would buy",
+        PARIS,
+        "aws.gpus",
+        {"llama-3.3-70b": {"count": 2, "reservation": {"zone": "eu-west-3b", "block": True}}},
+        ["aws.gpus.llama-3.3-70b.reservation: id: is missing", "bought beforehand"],
+    ),
+    (
+        "somebody's word that ends before it begins",
+        PARIS,
+        "aws.singletons.trail.until",
+        "2026-01-01",
+        ["aws.singletons.trail: until: ends before it begins", "`since`"],
+    ),
+    ("nobody's word", PARIS, "aws.organisation.owner", " ", ["aws.organisation: owner: is empty"]),
+    (
+        "neither made nor used",
+        PARIS,
+        "aws.organisation",
+        CANARY,
+        ["aws.organisation: it should be 'create'; or give it the keys id, what, owner"],
+    ),
 ]
 
 

@@ -94,7 +94,11 @@ class Monitor(MockMonitor):
                     for key, value in request.propertyDependencies.items()
                     if value.urns
                 },
-                options={"protect": request.protect, "retainOnDelete": request.retainOnDelete},
+                options={
+                    "protect": request.protect,
+                    "retainOnDelete": request.retainOnDelete,
+                    **_trigger(request),
+                },
             )
         )
         id, outputs = self.outputs(urn, request.type, inputs) if request.custom else ("", inputs)
@@ -120,6 +124,13 @@ class Monitor(MockMonitor):
         }
         others = {key: _filled(value, told) for key, value in _OUTPUTS.get(token, {}).items()}
         return f"{IDS.get(token, '')}{mark}", {"arn": arn, "name": mark, **others, **inputs}
+
+
+def _trigger(request: Any) -> dict[str, Any]:
+    """The option by which a program asks for a replacement, where one is given."""
+    if not request.HasField("replacement_trigger"):
+        return {}
+    return {"replacementTrigger": json_format.MessageToDict(request.replacement_trigger)}
 
 
 class _Nobody(Mocks):

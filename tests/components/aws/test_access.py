@@ -64,6 +64,16 @@ def test_sessions_are_recorded_and_the_machine_is_closed() -> None:
     assert "keyName" not in machine.inputs
 
 
+def test_ec2_may_take_on_the_role_though_it_says_no_account() -> None:
+    (role,) = (one for name, one in of_kind(laid(), "Role").items() if name == "llm-paris-door")
+    (trust,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
+    assert trust == {
+        "Effect": "Allow",
+        "Principal": {"Service": "ec2.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+
+
 def test_nothing_reaches_the_machine() -> None:
     made = laid()
     (group,) = (one for name, one in of_kind(made, "SecurityGroup").items() if name == "llm-paris-door")

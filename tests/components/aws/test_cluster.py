@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from components.aws.ground import AwsGround
-from components.aws.nodes import Machines, Reservation
+from components.aws.nodes import Machines, NodesError, Reservation
 from components.aws.place import Place
 from facts import eks
 from facts.gpus import gpu
@@ -129,6 +129,11 @@ def test_a_reservation_is_used_in_its_zone_and_nothing_else() -> None:
     assert of_kind(usual(), "CapacityReservation") == {}
 
 
+def test_machines_in_a_zone_without_subnets_are_refused() -> None:
+    with pytest.raises(NodesError, match=r"no subnet of nodes in eu-west-3d: use eu-west-3a, eu-west-3b"):
+        with_gpus(Machines(type="g6.48xlarge", count=1, gpu=gpu("L4"), zones=("eu-west-3d",)))
+
+
 def test_a_reservation_is_made_where_none_is_named() -> None:
     plan = with_gpus(
         Machines(type="g6.48xlarge", count=2, gpu=gpu("L4"), reservation=Reservation(zone="eu-west-3b"))
@@ -147,7 +152,7 @@ def test_a_capacity_block_is_one_that_somebody_has_bought() -> None:
     plan = with_gpus(Machines(type="p5.48xlarge", count=1, gpu=gpu("H100-80"), reservation=block))
     assert one("NodeGroup", _GPUS, plan)["capacityType"] == "CAPACITY_BLOCK"
     assert one("LaunchTemplate", _GPUS, plan)["instanceMarketOptions"] == {"marketType": "capacity-block"}
-    with pytest.raises(ValueError, match="bought beforehand"):
+    with pytest.raises(NodesError, match="bought beforehand"):
         Reservation(zone="eu-west-3b", block=True)
 
 

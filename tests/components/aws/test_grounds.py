@@ -12,7 +12,7 @@ import pytest
 
 from policies.model import Resource, Verdict
 from tests.aws import changes
-from tests.components.aws.grounds import MACHINES, MODEL, usual, zone
+from tests.components.aws.grounds import DAYS, MACHINES, MODEL, usual, zone
 from tests.support import aws
 from tests.support.aws_stacks import stand_in
 from toolchain.providers.standin.provider import StandIn
@@ -81,6 +81,8 @@ def unlocked(plan: Plan) -> Plan:
     return changes.without(plain, "BucketObjectLockConfiguration trail")
 
 
+_KEPT = f"{DAYS}-days"
+_VAULT = f"Vault {_KEPT}"
 _AUDIT = f"llm-paris-audit-{aws.ACCOUNT}-{_PARIS}-an"
 _OBJECTS = "BucketServerSideEncryptionConfiguration audit"
 _VOLUME = f"PersistentVolume weights-{MODEL}"
@@ -327,16 +329,16 @@ MISTAKES: dict[str, tuple[str, Mistake]] = {
             {"accountId": "999988887777", "authorizedAwsRegion": _PARIS},
         ),
     ),
-    "backups encrypted by a key of AWS's": ("A26", of("Vault", {"kmsKeyArn": None})),
-    "backups that go with the stack": ("K51", of("Vault", {"forceDestroy": True})),
-    "backups that nothing locks": ("K51", gone("VaultLockConfiguration")),
-    "backups locked for no time": ("K51", of("VaultLockConfiguration", {"minRetentionDays": None})),
+    "backups encrypted by a key of AWS's": ("A26", of(_VAULT, {"kmsKeyArn": None})),
+    "backups that go with the stack": ("K51", of(_VAULT, {"forceDestroy": True})),
+    "backups that nothing locks": ("K51", gone(f"VaultLockConfiguration {_KEPT}")),
+    "backups locked for no time": ("K51", of(f"VaultLockConfiguration {_KEPT}", {"minRetentionDays": None})),
     "backups that another account takes": (
         "A31",
         made(
             "aws:backup/vaultPolicy:VaultPolicy",
             {
-                "backupVaultName": "llm-paris-backups",
+                "backupVaultName": f"llm-paris-backups-{DAYS}",
                 "policy": policy({"AWS": "999988887777"}, "backup:CopyFromBackupVault"),
             },
         ),

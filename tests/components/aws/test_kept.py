@@ -9,6 +9,7 @@ from components.aws.ground import Singletons
 from policies.model import Resource
 from tests.components.aws.grounds import DAYS, stood, used, usual
 from tests.components.aws.support import of_kind
+from tests.support import aws
 
 _BUCKETS = ("audit", "inventory", "trail", "weights")
 _LOCKED = ("audit", "trail")
@@ -53,17 +54,28 @@ def test_what_is_in_it_is_reached_by_tls_from_inside_only(bucket: str) -> None:
 
 
 def test_records_and_the_trail_are_locked_and_nobody_may_open_the_lock() -> None:
+    deployers = [f"arn:aws:iam::{aws.ACCOUNT}:role/deployers"]
     locks = of_kind(usual(), "BucketObjectLockConfiguration")
     assert set(locks) == {f"llm-paris-{bucket}" for bucket in _LOCKED}
     for bucket in _LOCKED:
         kept = one("BucketObjectLockConfiguration", bucket)["rule"]["defaultRetention"]
         assert kept == {"mode": "COMPLIANCE", "days": DAYS}
         assert one("Bucket", bucket)["objectLockEnabled"] is True
-        assert set(denied(bucket)["Unlocking"]["Action"]) == {
-            "s3:BypassGovernanceRetention",
-            "s3:PutBucketObjectLockConfiguration",
-        }
+        assert denied(bucket)["Unlocking"]["Action"] == "s3:BypassGovernanceRetention"
         assert "Condition" not in denied(bucket)["Unlocking"]
+        assert denied(bucket)["OtherLocks"]["Action"] == "s3:PutBucketObjectLockConfiguration"
+        assert denied(bucket)["OtherLocks"]["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": deployers}}
+
+
+def test_no_object_says_a_shorter_lock_and_an_audit_record_says_one() -> None:
+    for bucket in _LOCKED:
+        shorter = denied(bucket)["ShorterLocks"]
+        assert shorter["Action"] == "s3:PutObject"
+        assert shorter["Condition"] == {"NumericLessThan": {"s3:object-lock-remaining-retention-days": DAYS}}
+    unstated = denied("audit")["UnstatedLocks"]
+    assert unstated["Condition"] == {"Null": {"s3:object-lock-remaining-retention-days": "true"}}
+    # a service delivers the files of the trail, and says nothing
+    assert "UnstatedLocks" not in denied("trail")
 
 
 def test_locked_records_go_on_the_day_after_and_weights_never() -> None:
@@ -100,7 +112,7 @@ def test_guardduty_puts_no_agents_anywhere_by_itself() -> None:
 
 
 def test_backups_are_kept_as_long_as_records_behind_a_lock_for_ever() -> None:
-    lock = one("VaultLockConfiguration")
+    lock = one("VaultLockConfiguration", f"{DAYS}-days")
     assert (lock["minRetentionDays"], lock["maxRetentionDays"], lock["changeableForDays"]) == (DAYS, DAYS, 3)
     (daily,) = one("Plan")["rules"]
     assert daily["lifecycle"] == {"deleteAfter": DAYS}
@@ -108,6 +120,19 @@ def test_backups_are_kept_as_long_as_records_behind_a_lock_for_ever() -> None:
     (tag,) = one("Selection")["selectionTags"]
     disks = one("StorageClass", "disks")["parameters"]
     assert disks["tagSpecification_1"] == f"{tag['key']}={tag['value']}"
+
+
+def test_the_vault_of_an_earlier_retention_stays_beside_with_its_lock() -> None:
+    plan = stood(days=3653, earlier=(DAYS,))
+    for kind in ("Vault", "VaultLockConfiguration"):
+        found = of_kind(plan, kind)
+        assert set(found) == {"llm-paris-3653-days", f"llm-paris-{DAYS}-days"}
+        before = of_kind(usual(), kind)[f"llm-paris-{DAYS}-days"]
+        assert found[before.name].inputs == before.inputs
+        assert all(each.options == {"protect": True, "retainOnDelete": True} for each in found.values())
+    (daily,) = one("Plan", plan=plan)["rules"]
+    assert daily["targetVaultName"] == "llm-paris-backups-3653"
+    assert daily["lifecycle"] == {"deleteAfter": 3653}
 
 
 def test_images_are_encrypted_and_their_tags_never_move() -> None:
@@ -120,6 +145,7 @@ def test_images_are_encrypted_and_their_tags_never_move() -> None:
         assert encryption["encryptionType"] == "KMS"
         assert each.inputs["imageTagMutability"] == "IMMUTABLE"
         assert each.inputs["imageScanningConfiguration"] == {"scanOnPush": True}
+        assert each.options == {"protect": True, "retainOnDelete": True}
 
 
 def test_what_an_account_has_once_is_the_landing_zones() -> None:

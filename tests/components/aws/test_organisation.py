@@ -69,6 +69,16 @@ def test_nobody_is_excepted() -> None:
     assert keys == {"aws:RequestedRegion"}
 
 
+def test_those_who_apply_the_stack_are_excepted_from_one_denial_alone() -> None:
+    deployers = ["arn:aws:iam::111122223333:role/llm-deployer"]
+    region = facts.region("eu-west-3")
+    policy = organisation.deny_regions(ZONES["eu-west-3"], region.partition, deployers)
+    held = {one["Sid"]: one for one in policy["Statement"] if "aws:PrincipalArn" in json.dumps(one)}
+    assert set(held) == {"Locks"}
+    assert held["Locks"]["Action"] == "s3:PutBucketObjectLockConfiguration"
+    assert held["Locks"]["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": deployers}}
+
+
 def test_the_file_says_what_the_resource_says() -> None:
     zone = ZONES["eu-west-3"]
     (policy,) = of_kind(laid(), "Policy").values()

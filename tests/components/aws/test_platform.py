@@ -33,7 +33,9 @@ def ground() -> Ground:
 def test_what_serving_gets(ground: Ground) -> None:
     assert ground.cluster_uid == "uid"
     assert ground.storage.class_name == "llm-paris-disks"
-    assert ground.storage.key == "alias/llm-paris-volumes"
+    # another key may come, and disks keep the one that they were made with
+    assert ground.storage.key is None
+    assert ground.keeps
     assert ground.weights[MODEL].volume == "llm-paris-weights-llama"
     assert ground.gpus == {MODEL: gpu("L4")}
     assert ground.gpu_labels == {MODEL: gpu("L4").products[0]}
@@ -76,4 +78,4 @@ def test_the_driver_may_read_weights_and_the_audit_service_may_only_add() -> Non
         for name, policy in of_kind(usual(), "RolePolicy").items()
     }
     assert rights["llm-paris-weights"] == ["s3:ListBucket", "s3:GetObject"]
-    assert rights["llm-paris-audit"] == ["s3:PutObject"]
+    assert rights["llm-paris-audit"] == [["s3:PutObject", "s3:PutObjectRetention"]]

@@ -573,6 +573,21 @@ def test_a_change_in_place_keeps_what_is_known_from_before() -> None:
         assert found["tagsAll"] == {"a": "b"}
 
 
+@pytest.mark.parametrize(
+    ("preview", "next"), [(Preview.SYMBOLIC, 6), (Preview.ORDINARY, UNKNOWN)], ids=["symbolic", "ordinary"]
+)
+def test_a_change_moves_what_counts_changes_so_that_what_follows_it_shows(
+    preview: Preview, next: object
+) -> None:
+    """A node group rolls with the version of its launch template."""
+    template = urn("aws:ec2/launchTemplate:LaunchTemplate")
+    state = {"id": "lt-1", "latestVersion": 5, "defaultVersion": 5, "instanceType": "g6.12xlarge"}
+    made = provider(preview)
+    found = made.update(template, "lt-1", state, {"instanceType": "g6.48xlarge"}, 0, (), preview=True)
+    assert found["latestVersion"] == next
+    assert found["id"] == "lt-1"
+
+
 # Functions
 
 

@@ -14,6 +14,7 @@ types:      by token:
                   {auto} is the resource's name and seven digits; without it, `name` where every resource of
                   the type has one
   replace         property paths that can't be changed in place
+  moving          outputs that have another value after each change of the resource, such as its version
   documents       properties that may be given as objects, and are kept as JSON text
   choices         property path -> what is allowed, where the SDK says only "a text"
 functions:  by token:
@@ -57,6 +58,7 @@ class TypeData:
     outputs: Templates = field(default_factory=dict)
     name: Templates | None = None
     replace: tuple[PropertyPath, ...] = ()
+    moving: tuple[str, ...] = ()
     documents: tuple[str, ...] = ()
     choices: Mapping[PropertyPath, tuple[Any, ...]] = field(default_factory=dict)
 
@@ -114,6 +116,7 @@ def _type(entry: Mapping[str, Any]) -> TypeData:
         **{
             **entry,
             "documents": tuple(entry.get("documents", ())),
+            "moving": tuple(entry.get("moving", ())),
             "replace": tuple(paths.parsed(path) for path in entry.get("replace", ())),
             "choices": {paths.parsed(path): tuple(allowed) for path, allowed in choices.items()},
         }

@@ -190,7 +190,14 @@ class StandIn(Provider):
     ) -> Properties:
         if not preview:
             self._refuse(urn, "changed")
-        return self._state(urn, inputs, {**state, "id": id})
+        _, known = self._type(urn)
+        moved = {name: self._next(state[name]) for name in known.moving if name in state}
+        return self._state(urn, inputs, {**state, "id": id}) | moved
+
+    def _next(self, value: Any) -> Any:
+        """What comes after an output that changes with its resource: a number has a next one."""
+        found = plain(value)
+        return found + 1 if self._symbolic and isinstance(found, int | float) else UNKNOWN
 
     def delete(self, urn: Urn, id: str, state: Properties, inputs: Properties, timeout: float) -> None:
         self._refuse(urn, "deleted")
