@@ -9,7 +9,7 @@ from facts.zones import Zone
 from policies import aws, grants, iam, references
 from policies.aws import Way
 from policies.iam import Statement
-from policies.model import Node
+from policies.model import UNKNOWN, Node
 from policies.rule import Hit, Subject, rule
 from policies.walkers import hosts, places
 
@@ -153,11 +153,15 @@ def oidc_provider(subject: Subject, zone: Zone) -> Iterator[Hit]:
     assert resource is not None
     where = subject["url"]
     sources = [plan.by_urn.get(urn) for urn in resource.dependencies.get("url", ())]
-    found = references.resolve(subject, where)
-    if any(one is not None and one.type == _CLUSTER for one in (found, *sources)):
+    of_cluster = any(
+        one is not None and one.type == _CLUSTER for one in (references.resolve(subject, where), *sources)
+    )
+    if of_cluster and where.value is UNKNOWN:
         return
     url = where.text()
     host = hosts.host_of(url) or "" if url is not None else None
+    if of_cluster and host is not None and _CLUSTER_ISSUER.fullmatch(host):
+        return
     if host is not None and _CLUSTER_ISSUER.fullmatch(host):
         yield subject.undecided(
             where,
