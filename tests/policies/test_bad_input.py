@@ -132,6 +132,7 @@ def test_no_rule_fails_on_an_example_or_a_malformed_one(route: str) -> None:
 DECIDED = {
     ("A07/clean-denied", "cidrBlock"),
     ("A11/clean-transit", "destinationCidrBlock"),
+    ("P22/clean-reference", "vpcId"),
     ("P22/clean-reference-by-arn", "keyArn"),
     ("P22/clean-reference-by-name", "role"),
 }
