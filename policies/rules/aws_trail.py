@@ -34,12 +34,12 @@ def looks(subject: Subject, zone: Zone) -> Iterator[Hit]:
         return
     trails = list(aws_network.looks(plan, _TRAIL))
     watched = [bucket for trail in trails for bucket in _watched(plan, trail)]
-    for bucket in bucket_settings.own(plan):
+    untold = [hit for trail in trails for hit in kubernetes.untold(trail)]
+    yield from untold
+    for bucket in bucket_settings.own(plan) if not untold else ():
         if bucket_settings.of(plan, bucket, _LOCK) and bucket not in watched:
             look = Subject(plan, bucket)
             yield kubernetes.hit(look, "", seen="no data events", why="who looks at it leaves no record")
-    for trail in trails:
-        yield from kubernetes.untold(trail)
 
 
 @rule(

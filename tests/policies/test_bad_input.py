@@ -154,6 +154,15 @@ def test_what_is_not_known_never_passes(route: str) -> None:
             assert masked.findings or masked.not_visible, f"{example.name} {resource.name} {path}"
 
 
+@pytest.mark.parametrize("known", [{}, {"rotationPeriodInDays": 9000}])
+def test_what_reads_as_absent_is_undecided_where_it_is_not_known(known: dict[str, Any]) -> None:
+    key = Resource("urn:x", "aws:kms/key:Key", "k", {"enableKeyRotation": UNKNOWN, **known})
+    found = [one for one in _judged(key).findings if one.rule == "aws-encryption.rotation"]
+    told = {one.path: str(one.verdict) for one in found}
+    assert told == {"enableKeyRotation": "undecided", **dict.fromkeys(known, "refuse")}
+    assert len(found) == len(told)
+
+
 # Addresses, hosts, ARNs, policies
 
 
