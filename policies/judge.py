@@ -54,7 +54,10 @@ def judge_resource(
     found = []
     for rule in selected(rules, item.type, *item.kinds):
         found += _apply(rule, subject, zone)
-        subject.touched.clear()  # each rule answers for what it touches
+        if subject.touched:
+            subject.touched.clear()  # each rule answers for what it touches
+    if not found:
+        return
     told = {(finding.path, finding.seen) for finding, _ in found if finding.rule != ANY_VALUE}
     for finding, masked in found:
         if finding.rule != ANY_VALUE or (finding.path, finding.seen) not in told:
@@ -85,6 +88,8 @@ def _apply(rule: Rule, subject: Subject, zone: Zone) -> list[tuple[Finding, bool
         fix = "Report this as a fault of the kit, with the object's shape."
         fault = Hit("", type(error).__name__, why, Verdict.UNDECIDED, fix=fix)
         faults.append((_finding(rule, subject, fault, faulty=True), False))
+    if not (hits or faults or subject.touched):  # nearly always
+        return []
     touched = subject.touched.values()
     if touched and hits:
         unknown = [touch.path for touch in touched if touch.reason == "unknown"]
