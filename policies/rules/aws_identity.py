@@ -9,7 +9,7 @@ from facts.zones import Zone
 from policies import aws, grants, iam, references
 from policies.aws import Way
 from policies.iam import Statement
-from policies.model import UNKNOWN, Node
+from policies.model import Node
 from policies.rule import Hit, Subject, rule
 from policies.walkers import hosts, places
 
@@ -159,8 +159,6 @@ def rights(subject: Subject, zone: Zone) -> Iterator[Hit]:
     given = [subject["policyArn"], subject["policy"], *subject["managedPolicyArns"].each()]
     given += [inline["policy"] for inline in subject["inlinePolicies"].each()]
     broad = [(where, seen) for where in given if (seen := _broad(subject, where))]
-    if not broad:
-        return
     named = [one for one in (subject["role"], *subject["roles"].each()) if not one.absent]
     of_itself = subject.resource.type == _ROLE
     for role in [subject.resource] if of_itself else [references.resolve(subject, one) for one in named]:
@@ -181,8 +179,8 @@ def _broad(subject: Subject, where: Node) -> str | None:
         return name
     own = [references.resolve(subject, where), *subject.plan.by_name.get(name, ())]
     given = [one.inputs.get("policy") for one in own if one is not None and one.type == _POLICY]
-    if not given and references.arn(text) is None:
-        given = [where.value]
+    if references.arn(text) is None:
+        given.append(where.value)
     everything = any(
         one.allows and "*" in one.actions and "*" in one.resources and not (one.conditions or one.inverted)
         for value in given
@@ -242,20 +240,21 @@ def oidc_provider(subject: Subject, zone: Zone) -> Iterator[Hit]:
     of_cluster = any(
         one is not None and one.type == _CLUSTER for one in (references.resolve(subject, where), *sources)
     )
-    if of_cluster and where.value is UNKNOWN:
-        return
     url = where.text()
-    host = hosts.host_of(url) or "" if url is not None else None
-    if of_cluster and host is not None and _CLUSTER_ISSUER.fullmatch(host):
+    if url is None:
         return
-    if host is not None and _CLUSTER_ISSUER.fullmatch(host):
+    host = hosts.host_of(url) or ""
+    if not _CLUSTER_ISSUER.fullmatch(host):
+        if not hosts.declared(host, zone):
+            yield subject.refuse(
+                where, seen=host, why=f"it decides who enters, and is outside zone {zone.name}"
+            )
+    elif not of_cluster:
         yield subject.undecided(
             where,
             seen="the issuer of a cluster that is not in the plan",
             why="whose cluster it is can't be told",
         )
-    elif host is not None and not hosts.declared(host, zone):
-        yield subject.refuse(where, seen=host, why=f"it decides who enters, and is outside zone {zone.name}")
 
 
 @rule(

@@ -135,9 +135,7 @@ def buckets(subject: Subject, zone: Zone) -> Iterator[Hit]:
         yield from _judge(subject, "retentionInDays", subject["retentionInDays"].number() or math.inf, zone)
         return
     if subject.resource.type == _VAULT_LOCK:
-        least = subject["minRetentionDays"].number()
-        if least is not None:
-            yield from _judge(subject, "minRetentionDays", least, zone)
+        yield from _judge(subject, "minRetentionDays", subject["minRetentionDays"].number(), zone)
         return
     kept = subject["rule"]["defaultRetention"]
     if kept["mode"].text() != "COMPLIANCE":

@@ -77,7 +77,7 @@ def read_only(subject: Subject, zone: Zone) -> Iterator[Hit]:
             source["readOnly"], seen="not read-only", why="whoever mounts it may write there"
         )
     for mode in modes.each():
-        if mode.text() not in (None, "ReadOnlyMany"):
+        if mode.text() != "ReadOnlyMany":
             yield subject.refuse(mode, seen="not ReadOnlyMany", why="a claim may ask to write there")
 
 
