@@ -125,6 +125,9 @@ class Environment:
     def expand(self, text: str, depth: int = 0) -> str:
         """Puts `$(NAME)` in place as the kubelet does; what can't be told stays as it is written."""
 
+        if "$" not in text:
+            return text
+
         def put(found: re.Match[str]) -> str:
             if found.group(0) == "$$":
                 return "$"

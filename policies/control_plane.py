@@ -49,8 +49,12 @@ class Told:
         return flag in self.flags and self.flags[flag].text.lower() != "false"
 
 
-def programs(subject: Subject) -> Iterator[Told]:
+def programs(subject: Subject) -> tuple[Told, ...]:
     """The programs that an object tells something."""
+    return subject.once("programs", lambda: tuple(_programs(subject)))
+
+
+def _programs(subject: Subject) -> Iterator[Told]:
     if _names_a_program(subject.resource):
         for container in kubernetes.containers(Subject(subject.plan, subject.resource)):
             yield from _container(container, subject)

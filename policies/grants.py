@@ -47,7 +47,7 @@ def outsiders(subject: Subject, policy: Node, zone: Zone, *, route: str | None =
     """Findings for everybody outside the zone whom the policy at a place lets in."""
     for statement in iam.statements(policy):
         where = statement.node["Principal"]
-        if not statement.allows or _held_to_zone(statement, zone):
+        if not statement.allows or held_to_zone(statement, zone):
             continue
         if "Principal" in statement.inverted:
             yield subject.refuse(
@@ -104,7 +104,7 @@ def _service(name: str, zone: Zone) -> str | None:
     return "the service acts for any account, and no condition holds it to the zone's (aws:SourceAccount)"
 
 
-def _held_to_zone(statement: Statement, zone: Zone) -> bool:
+def held_to_zone(statement: Statement, zone: Zone) -> bool:
     """Whether a condition leaves nobody but the accounts and organizations of the zone."""
 
     def owned(value: str) -> bool:

@@ -1,7 +1,7 @@
 """The verdict of all rules on a plan. Pure; the same function serves the program, the packs, the command and
 tests."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from facts.zones import Zone
@@ -54,7 +54,10 @@ def judge_resource(
     found = []
     for rule in selected(rules, item.type, *item.kinds):
         found += _apply(rule, subject, zone)
-        subject.touched.clear()  # each rule answers for what it touches
+        if subject.touched:
+            subject.touched.clear()  # each rule answers for what it touches
+    if not found:
+        return
     told = {(finding.path, finding.seen) for finding, _ in found if finding.rule != ANY_VALUE}
     for finding, masked in found:
         if finding.rule != ANY_VALUE or (finding.path, finding.seen) not in told:
@@ -75,18 +78,37 @@ def selected(rules: tuple[Rule, ...], *names: str) -> tuple[Rule, ...]:
 
 
 def _apply(rule: Rule, subject: Subject, zone: Zone) -> list[tuple[Finding, bool]]:
-    found = []
+    hits = []
+    faults = []
     try:
         for hit in rule.judge(subject, zone):
-            found.append((_finding(rule, subject, hit), False))
+            hits.append(hit)
     except Exception as error:  # whatever a rule trips over, the plan is refused and the other rules go on
         why = f"the rule {rule.id} failed on this resource, so it cannot be judged"
         fix = "Report this as a fault of the kit, with the object's shape."
-        hit = Hit("", type(error).__name__, why, Verdict.UNDECIDED, fix=fix)
-        found.append((_finding(rule, subject, hit, faulty=True), False))
-    for touch in subject.touched.values():
-        found.append((_finding(rule, subject, _untold(touch)), touch.reason == "masked"))
-    return found
+        fault = Hit("", type(error).__name__, why, Verdict.UNDECIDED, fix=fix)
+        faults.append((_finding(rule, subject, fault, faulty=True), False))
+    if not (hits or faults or subject.touched):  # nearly always
+        return []
+    touched = subject.touched.values()
+    if touched and hits:
+        unknown = [touch.path for touch in touched if touch.reason == "unknown"]
+        hits = [hit for hit in hits if not _presumed(hit, unknown)]
+    return [
+        *((_finding(rule, subject, hit), False) for hit in hits),
+        *faults,
+        *((_finding(rule, subject, _untold(touch)), touch.reason == "masked") for touch in touched),
+    ]
+
+
+def _presumed(hit: Hit, unknown: Sequence[str]) -> bool:
+    """Whether a rule refuses something of which nothing is known yet, because it read as if it weren't there:
+    then it is undecided, and told as such."""
+    return (
+        hit.verdict is Verdict.REFUSE
+        and not hit.urn
+        and any(hit.path == path or hit.path.startswith((f"{path}.", f"{path}[")) for path in unknown)
+    )
 
 
 _UNTOLD: Mapping[str, tuple[str, str]] = {

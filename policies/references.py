@@ -19,8 +19,9 @@ from policies.walkers import places
 
 #: service, region, account, resource (docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html)
 _ARN = re.compile(r"arn:(aws[a-z-]*):([a-z0-9-]*):([a-z0-9-]*):(\d{12}|aws)?:(.*)", re.DOTALL)
-#: a sentinel stands alone, after the words of an id (`vpc-`, `core-network-`), or as such a part of an ARN
-_MARK = re.compile(rf"(?:^|[:/])(?:[a-z]+-){{0,4}}(0[0-9a-f]{{{LENGTH - 1}}})(?![0-9a-z-])")
+#: a sentinel stands alone, after the words of an id (`vpc-`, `core-network-`, `AWSServiceRoleFor-`), or as such
+#: a part of an ARN
+_MARK = re.compile(rf"(?:^|[:/])(?:[A-Za-z][A-Za-z0-9]*-){{0,4}}(0[0-9a-f]{{{LENGTH - 1}}})(?![0-9a-z.-])")
 #: ids that AWS makes up when it makes a thing: of EC2, of KMS, of a policy of an organization
 _ID = re.compile(
     r"[a-z]+(?:-[a-z]+)*-[0-9a-f]{8}(?:[0-9a-f]{9})?|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|p-[0-9a-z]{8,128}"

@@ -164,14 +164,19 @@ def of_variable(variable: Variable, environment: Environment) -> Setting:
 def engines(subject: Subject) -> Iterator[Engine]:
     """The vLLM servers that an object runs."""
     for pod in kubernetes.pods(subject):
-        found = [container for container in pod.containers() if _is_engine(container, subject)]
+        held = [container for container in kubernetes.containers(subject) if container.pod is pod]
+        found = [container for container in held if _is_engine(container, subject)]
         if not found and quiet(pod.labels)[_LABEL[0]].text() == _LABEL[1]:
-            found = [container for container in pod.containers() if container.group == "containers"]
+            found = [container for container in held if container.group == "containers"]
         for container in found:
             yield _engine(container, subject)
 
 
 def _is_engine(container: Container, subject: Subject) -> bool:
+    return subject.once(("engine", container.node.path), lambda: _looks_like_one(container, subject))
+
+
+def _looks_like_one(container: Container, subject: Subject) -> bool:
     still = Container(quiet(container.node), container.group, Pod(quiet(container.pod.node)))
     by_image = _of_vllm(still.node["image"])
     if by_image and not container.prepares:

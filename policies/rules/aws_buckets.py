@@ -29,11 +29,15 @@ def transport(subject: Subject, zone: Zone) -> Iterator[Hit]:
     unless the bucket's policy denies it."""
     for bucket in bucket_settings.own(subject.plan):
         look = Subject(subject.plan, bucket)
-        policies = [one["policy"] for one in bucket_settings.of(subject.plan, bucket, _POLICY)]
-        if not any(_denies_plain(policy) for policy in (look["policy"], *policies)):
-            yield kubernetes.hit(
-                look, "", seen="no denial", why="objects may be asked for and sent without TLS"
-            )
+        looks = [look, *bucket_settings.of(subject.plan, bucket, _POLICY)]
+        if not any(_denies_plain(one["policy"]) for one in looks):
+            why = "objects may be asked for and sent without TLS"
+            yield from _told(looks) or [kubernetes.hit(look, "", seen="no denial", why=why)]
+
+
+def _told(looks: list[Subject]) -> list[Hit]:
+    """What could not be read in them, which may be the denial."""
+    return [hit for look in looks for hit in kubernetes.untold(look)]
 
 
 def _denies_plain(policy: Node) -> bool:

@@ -13,6 +13,8 @@ _CONTROLS = ("HIPAA 164.312(a)(2)(iv)", "HDS EXI 30", "GDPR 32", "SNC 19.6", "C5
 _KEY: Final = "aws:kms/key:Key"
 _EXTERNAL: Final = "aws:kms/externalKey:ExternalKey"
 _POLICY: Final = "aws:kms/keyPolicy:KeyPolicy"
+_BY_DEFAULT: Final = "aws:ebs/encryptionByDefault:EncryptionByDefault"
+_DEFAULT_KEY: Final = "aws:ebs/defaultKmsKey:DefaultKmsKey"
 _DEFAULT: Final = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
 #: Keys that can't change: docs.aws.amazon.com/kms/latest/developerguide/rotate-keys.html
 _ASYMMETRIC = ("SIGN_VERIFY", "GENERATE_VERIFY_MAC", "KEY_AGREEMENT")
@@ -82,6 +84,30 @@ def lockout(subject: Subject, zone: Zone) -> Iterator[Hit]:
             seen="bypassPolicyLockoutSafetyCheck",
             why="a policy may lock everybody out, so that only AWS's support can change it",
         )
+
+
+@rule(
+    "aws-encryption.default-key",
+    title="Disks that name no key get one of one's own",
+    routes=["K37"],
+    controls=_CONTROLS,
+    fix="Add a DefaultKmsKey with a key of the zone, in each region and account.",
+    pack="protection",
+    severity="medium",
+    scope="plan",
+    needs_whole=True,
+)
+def default_key(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """The account's default encrypts disks with a key of AWS's own, whose policy nobody can change and whose
+    use nobody can end, unless a key is named beside it."""
+    plan = subject.plan
+    keyed = {references.place(one, plan) for one in plan.by_type.get(_DEFAULT_KEY, ())}
+    for look in aws_network.looks(plan, _BY_DEFAULT):
+        assert look.resource is not None
+        if references.place(look.resource, plan) not in keyed:
+            yield kubernetes.hit(
+                look, "", seen="no DefaultKmsKey", why="disks are encrypted with a key of AWS's own"
+            )
 
 
 @rule(

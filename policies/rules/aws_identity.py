@@ -18,6 +18,21 @@ _CONTROLS = ("HDS EXI 29", "HDS EXI 30", "HIPAA 164.308(a)(4)", "HIPAA 164.312(a
 _OIDC = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
 _SAML = "aws:iam/samlProvider:SamlProvider"
 _CLUSTER = "aws:eks/cluster:Cluster"
+_ROLE, _POLICY = "aws:iam/role:Role", "aws:iam/policy:Policy"
+_OF_ROLES = (
+    "aws:iam/policyAttachment:PolicyAttachment",
+    "aws:iam/rolePolicy:RolePolicy",
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+)
+#: In the principal of a role that a service account of a cluster takes.
+_POD_ISSUER = ":oidc-provider/oidc.eks."
+#: AWS's own policies that allow everything, everything of one service, or to read all that the account holds:
+#: docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html
+_BROAD = re.compile(
+    r"arn:[a-z-]+:iam::aws:policy/(?:[\w+=,.@-]+/)*"
+    r"(?:AdministratorAccess.*|PowerUserAccess|ReadOnlyAccess|AmazonS3ReadOnlyAccess|SecretsManagerReadWrite"
+    r"|.*FullAccess.*)"
+)
 #: Where a browser is sent to sign on: SAML 2.0 Metadata, 2.2.2
 _LOCATION = re.compile(r"\b(?:Response)?Location\s*=\s*[\"']([^\"']*)")
 #: The issuer of an EKS cluster: docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html
@@ -32,7 +47,7 @@ _CLUSTER_ISSUER = re.compile(r"oidc\.eks\.[a-z0-9-]+\.amazonaws\.(?:com|eu)")
     fix="Name accounts of the zone, a service, or the OIDC provider of a cluster with one subject.",
     pack="egress",
     severity="critical",
-    types=["aws:iam/role:Role"],
+    types=[_ROLE],
 )
 def trust(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """Whoever a role trusts has all its rights, from wherever they are. A provider of identities vouches for
@@ -49,8 +64,11 @@ def trust(subject: Subject, zone: Zone) -> Iterator[Hit]:
             )
             continue
         for kind, value in statement.principals:
-            if kind == "Service":
-                outside = _service(value, zone)
+            if value == "*":
+                if not grants.held_to_zone(statement, zone):
+                    yield subject.refuse(where, seen="*", why="everybody with an account at AWS is trusted")
+            elif kind == "Service":
+                outside = _service(value, zone) or _any_pod(value, statement, zone)
                 if outside:
                     yield subject.refuse(where, seen="a service", why=outside)
             elif kind == "Federated":
@@ -69,6 +87,16 @@ def _service(name: str, zone: Zone) -> str | None:
         if outside:
             return f"it is a service of a region that {outside}"
     return None
+
+
+def _any_pod(name: str, statement: Statement, zone: Zone) -> str | None:
+    """Why Pod Identity may not be trusted; None where a condition names a cluster, or the account of one."""
+    if not name.startswith("pods.eks."):
+        return None
+    # docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html
+    if grants.held_to_zone(statement, zone) or statement.held("aws:RequestTag/eks-cluster-arn", _one):
+        return None
+    return "any pod of any cluster may be given the role, and no condition says which"
 
 
 def _federated(subject: Subject, statement: Statement, value: str, zone: Zone) -> Iterator[Hit]:
@@ -115,6 +143,62 @@ def _one(value: str) -> bool:
 
 
 @rule(
+    "aws-identity.rights",
+    title="No program, and no machine, may do everything",
+    routes=["A57"],
+    controls=_CONTROLS,
+    fix="Allow the role the actions that are needed, on the resources that they are needed for.",
+    pack="egress",
+    types=[_ROLE, *_OF_ROLES],
+)
+def rights(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """Whoever gets into a program has its rights: on a node, into each pod there. AdministratorAccess and its
+    like make one machine the way to every bucket, key and trail of the account. What people may do, and
+    until when, is asked elsewhere."""
+    assert subject.resource is not None
+    given = [subject["policyArn"], subject["policy"], *subject["managedPolicyArns"].each()]
+    given += [inline["policy"] for inline in subject["inlinePolicies"].each()]
+    broad = [(where, seen) for where in given if (seen := _broad(subject, where))]
+    named = [one for one in (subject["role"], *subject["roles"].each()) if not one.absent]
+    of_itself = subject.resource.type == _ROLE
+    for role in [subject.resource] if of_itself else [references.resolve(subject, one) for one in named]:
+        for where, seen in broad:
+            if role is None:
+                yield subject.undecided(
+                    where, seen=seen, why="whether a program takes the role that gets it can't be told"
+                )
+            elif _for_programs(Subject(subject.plan, role, subject.touched)):
+                yield subject.refuse(where, seen=seen, why="it is far more than any program needs")
+
+
+def _broad(subject: Subject, where: Node) -> str | None:
+    """What is seen of a policy that allows everything, by its ARN or as a document; None where it doesn't."""
+    text = where.value if isinstance(where.value, str) else ""
+    name = text.rpartition("/")[2]
+    if _BROAD.fullmatch(text):
+        return name
+    own = [references.resolve(subject, where), *subject.plan.by_name.get(name, ())]
+    given = [one.inputs.get("policy") for one in own if one is not None and one.type == _POLICY]
+    if references.arn(text) is None:
+        given.append(where.value)
+    everything = any(
+        one.allows and "*" in one.actions and "*" in one.resources and not (one.conditions or one.inverted)
+        for value in given
+        for one in iam.statements(Node(value, where.path, where.touched))
+    )
+    return "every action" if everything else None
+
+
+def _for_programs(role: Subject) -> bool:
+    """Whether machines, pods or services of AWS's take a role."""
+    return any(
+        one.allows and (kind == "Service" or _POD_ISSUER in value)
+        for one in iam.statements(role["assumeRolePolicy"])
+        for kind, value in one.principals
+    )
+
+
+@rule(
     "aws-identity.shared-document",
     title="A document is shared with the zone's accounts only",
     routes=["A49"],
@@ -153,19 +237,24 @@ def oidc_provider(subject: Subject, zone: Zone) -> Iterator[Hit]:
     assert resource is not None
     where = subject["url"]
     sources = [plan.by_urn.get(urn) for urn in resource.dependencies.get("url", ())]
-    found = references.resolve(subject, where)
-    if any(one is not None and one.type == _CLUSTER for one in (found, *sources)):
-        return
+    of_cluster = any(
+        one is not None and one.type == _CLUSTER for one in (references.resolve(subject, where), *sources)
+    )
     url = where.text()
-    host = hosts.host_of(url) or "" if url is not None else None
-    if host is not None and _CLUSTER_ISSUER.fullmatch(host):
+    if url is None:
+        return
+    host = hosts.host_of(url) or ""
+    if not _CLUSTER_ISSUER.fullmatch(host):
+        if not hosts.declared(host, zone):
+            yield subject.refuse(
+                where, seen=host, why=f"it decides who enters, and is outside zone {zone.name}"
+            )
+    elif not of_cluster:
         yield subject.undecided(
             where,
             seen="the issuer of a cluster that is not in the plan",
             why="whose cluster it is can't be told",
         )
-    elif host is not None and not hosts.declared(host, zone):
-        yield subject.refuse(where, seen=host, why=f"it decides who enters, and is outside zone {zone.name}")
 
 
 @rule(

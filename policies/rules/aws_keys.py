@@ -1,5 +1,6 @@
 """Keys: who may use them, or copy their material."""
 
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
@@ -27,16 +28,29 @@ _EVERYTHING = ("*", "kms:*")
 )
 def policy(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """Whoever may use a key reads what it closes, wherever that is. kms:ReplicateKey copies its material to
-    another region. The account's own right to everything (`kms:*`) is how AWS hands a key to it."""
+    another region. The account's own right to everything (`kms:*`) is how AWS hands a key to it; a role with that
+    right gives the key to whom it likes."""
     yield from grants.outsiders(subject, subject["policy"], zone)
     for statement in iam.statements(subject["policy"]):
-        for action in statement.actions:
-            if statement.allows and action not in _EVERYTHING and fnmatchcase(_REPLICATE, action):
+        whole = all(_is_account(value) for _, value in statement.principals)
+        for action in statement.actions if statement.allows else ():
+            if action in _EVERYTHING and not whole and not statement.conditions:
+                yield subject.refuse(
+                    statement.node["Action"],
+                    seen="every action",
+                    why="whoever it is may give the key away and end it",
+                )
+            elif action not in _EVERYTHING and fnmatchcase(_REPLICATE, action):
                 yield subject.refuse(
                     statement.node["Action"],
                     seen="kms:ReplicateKey",
                     why="it copies the key's material to another region",
                 )
+
+
+def _is_account(principal: str) -> bool:
+    """Whether a principal is an account as a whole, which gives rights to its own people by itself."""
+    return re.fullmatch(r"(?:arn:[a-z-]+:iam::)?\d{12}(?::root)?", principal) is not None
 
 
 @rule(

@@ -1,11 +1,11 @@
-"""Nodes of EKS: whether their disks are encrypted, and whether pods can take their rights."""
+"""Nodes of EKS: whether their disks are encrypted, whether pods can take their rights, and what they run."""
 
 from collections.abc import Iterator
 from typing import Final
 
 from facts.zones import Zone
 from policies import kubernetes, references
-from policies.model import Node
+from policies.model import Node, Verdict
 from policies.rule import Hit, Subject, rule
 
 _GROUP: Final = "aws:eks/nodeGroup:NodeGroup"
@@ -13,6 +13,10 @@ _TEMPLATE: Final = "aws:ec2/launchTemplate:LaunchTemplate"
 #: Where the system is, and where images and pods are (github.com/bottlerocket-os/bottlerocket, README,
 #: default volumes); on other systems both are on the first.
 _ROOT, _DATA = "/dev/xvda", "/dev/xvdb"
+
+#: Images that AWS still mends: docs.aws.amazon.com/eks/latest/userguide/eks-optimized-amis.html (those of
+#: Amazon Linux 2 ended in November 2025)
+_MENDED: Final = ("AL2023_", "BOTTLEROCKET_")
 
 
 @rule(
@@ -68,6 +72,32 @@ def metadata(subject: Subject, zone: Zone) -> Iterator[Hit]:
         if hops.number() != 1:
             yield kubernetes.hit(template, hops, seen="more than one hop", why="a pod gets its rights")
     yield from kubernetes.untold(template)
+
+
+@rule(
+    "aws-nodes.image",
+    title="Nodes start from an image of AWS's own that is still mended",
+    routes=["K16"],
+    controls=["HDS EXI 06", "HIPAA 164.308(a)(8)", "HIPAA 164.312(c)(1)", "GDPR 32", "SNC 12.6"],
+    fix="Set amiType to one of BOTTLEROCKET_* or AL2023_*, and leave imageId out of the launch template.",
+    pack="protection",
+    types=[_GROUP],
+)
+def image(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """The image of a node holds its kernel, its runtime and what reads every pod. Amazon Linux 2 isn't mended
+    any more; what somebody has put into an image of their own no plan shows."""
+    kind = subject["amiType"]
+    name = kind.text()
+    own = _template(subject)
+    if name is not None and not name.startswith(_MENDED):
+        yield subject.refuse(
+            kind,
+            seen="an image of one's own" if name == "CUSTOM" else "an image that isn't mended",
+            why="what is in it no plan shows" if name == "CUSTOM" else "its faults stay as they are",
+        )
+    elif own is not None and not own["imageId"].absent and not zone.declares("K16", subject.plan.at):
+        why = "what is in that image no plan shows"
+        yield kubernetes.hit(own, "imageId", seen="imageId", why=why, verdict=Verdict.UNDECIDED)
 
 
 def _template(subject: Subject) -> Subject | None:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from facts.zones import Zone
-from policies import aws_network, bucket_settings, buckets, iam, kubernetes, references
-from policies.model import Node
+from policies import aws, aws_network, bucket_settings, buckets, iam, kubernetes, references
+from policies.estate import AUDIT
+from policies.model import Node, Plan, Resource
 from policies.rule import Hit, Subject, rule
 
 _CONTROLS = (
@@ -17,12 +18,16 @@ _CONTROLS = (
     "AI Act 12",
 )
 _LOCK: Final = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
+_POLICY: Final = "aws:s3/bucketPolicy:BucketPolicy"
 _LIFECYCLE: Final = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 _DEFAULT: Final = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
 _KEY: Final = "aws:kms/key:Key"
+_POD_IDENTITY: Final = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
 _TRAIL: Final = "aws:cloudtrail/trail:Trail"
 _VAULT: Final = "aws:backup/vault:Vault"
 _VAULT_LOCK: Final = "aws:backup/vaultLockConfiguration:VaultLockConfiguration"
+#: Actions, in lower case as policies/iam.py gives them.
+_END, _UNLOCK, _WRITE = "kms:schedulekeydeletion", "s3:putbucketobjectlockconfiguration", "s3:putobject"
 #: docs.aws.amazon.com/kms/latest/developerguide/deleting-keys.html: the longest wait, and what is meant
 #: unless it is said
 _LONGEST = 30
@@ -30,7 +35,7 @@ _LONGEST = 30
 
 @rule(
     "aws-retention.locks",
-    title="A bucket that can lock does lock, and so does that of a trail",
+    title="A bucket that can lock does lock, and so do those of a trail and of audit records",
     routes=["K51"],
     controls=_CONTROLS,
     fix="Add a BucketObjectLockConfiguration with a default retention in mode COMPLIANCE.",
@@ -40,20 +45,66 @@ _LONGEST = 30
 )
 def locks(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """objectLockEnabled only makes a lock possible: without a configuration each object is locked one by one,
-    by whoever writes it, or not at all. The bucket of a trail must, because a trail that somebody may delete
-    is none. A vault of backups is locked by a resource of its own."""
+    by whoever writes it, or not at all. The bucket of a trail must, and the one to which the audit service
+    writes, because a record that somebody may delete is none. A vault of backups is locked by a resource of
+    its own."""
     plan = subject.plan
-    trails = [buckets.meant(one, one["s3BucketName"]) for one in aws_network.looks(plan, _TRAIL)]
+    trails = (buckets.meant(one, one["s3BucketName"]) for one in aws_network.looks(plan, _TRAIL))
+    kept = [*trails, *_of_audit(plan)]
     for bucket in bucket_settings.own(plan):
         look = Subject(plan, bucket)
         inline = look["objectLockConfiguration"]["rule"]
-        meant = look["objectLockEnabled"].flag() or bucket in trails
+        meant = look["objectLockEnabled"].flag() or bucket in kept
         if meant and inline.absent and not bucket_settings.of(plan, bucket, _LOCK):
             yield kubernetes.hit(look, "objectLockEnabled", seen="no lock", why="no object in it is locked")
     locked = [references.resolve(one, one["backupVaultName"]) for one in aws_network.looks(plan, _VAULT_LOCK)]
     for look in aws_network.looks(plan, _VAULT):
         if look.resource not in locked:
             yield kubernetes.hit(look, "", seen="no lock", why="whoever has the right deletes every backup")
+
+
+def _of_audit(plan: Plan) -> Iterator[Resource | None]:
+    """The buckets to which the role of the audit service's pods writes."""
+    roles = [
+        references.resolve(look, look["roleArn"])
+        for look in aws_network.looks(plan, _POD_IDENTITY)
+        if look["serviceAccount"].text() == AUDIT
+    ]
+    for look in aws_network.looks(plan, "aws:iam/rolePolicy:RolePolicy"):
+        role = references.resolve(look, look["role"])
+        if role is None or role not in roles:
+            continue
+        for one in iam.statements(look["policy"]):
+            if one.allows and any(aws.matches(action, _WRITE) for action in one.actions):
+                for arn in one.resources:
+                    yield buckets.meant(look, Node(arn, "policy", look.touched))
+
+
+@rule(
+    "aws-retention.unlocking",
+    title="Nobody changes the lock of a bucket",
+    routes=["K51"],
+    controls=_CONTROLS,
+    fix="Deny s3:PutBucketObjectLockConfiguration to everybody in the bucket's policy.",
+    pack="protection",
+    severity="medium",
+    scope="plan",
+    needs_whole=True,
+)
+def unlocking(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """A lock holds what is in the bucket already. Whoever may change the bucket's default takes it from what
+    is written tomorrow, unless the bucket's policy denies that to everybody."""
+    plan = subject.plan
+    for bucket in bucket_settings.own(plan):
+        look = Subject(plan, bucket)
+        looks = [look, *bucket_settings.of(plan, bucket, _POLICY)]
+        if not bucket_settings.of(plan, bucket, _LOCK) or any(
+            _denied(one["policy"], _UNLOCK) for one in looks
+        ):
+            continue
+        told = [hit for one in looks for hit in kubernetes.untold(one)]
+        why = "its lock may be taken from new records"
+        yield from told or [kubernetes.hit(look, "", seen="no denial", why=why)]
 
 
 @rule(
@@ -96,7 +147,11 @@ def keys(subject: Subject, zone: Zone) -> Iterator[Hit]:
     for one in subject["rules"].each() if bucket_settings.of(subject.plan, bucket, _LOCK) else ():
         where = one["applyServerSideEncryptionByDefault"]["kmsMasterKeyId"]
         key = _key(subject, where)
-        if key is not None and not _never_ends(key["policy"]):
+        if key is None or _denied(key["policy"], _END):
+            continue
+        if key.touched:
+            yield from kubernetes.untold(key)
+        else:
             yield subject.refuse(
                 where, seen="a key that can be deleted", why="with it, all that it has encrypted is gone"
             )
@@ -129,12 +184,13 @@ def _key(look: Subject, where: Node) -> Subject | None:
     return _key(key, key["targetKeyId"]) if key and not key["targetKeyId"].absent else key
 
 
-def _never_ends(policy: Node) -> bool:
+def _denied(policy: Node, action: str) -> bool:
+    """Whether a policy denies an action to everybody, always."""
     return any(
         not one.allows
         and not one.inverted
         and not one.conditions
         and any(value == "*" for _, value in one.principals)
-        and not {"*", "kms:*", "kms:schedulekeydeletion"}.isdisjoint(one.actions)
+        and any(aws.matches(pattern, action) for pattern in one.actions)
         for one in iam.statements(policy)
     )

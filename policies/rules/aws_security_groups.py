@@ -54,6 +54,36 @@ def networks(subject: Subject, zone: Zone) -> Iterator[Hit]:
 
 
 @rule(
+    "aws-security-groups.ports",
+    title="A rule for addresses names a protocol and its ports",
+    routes=["A01", "A03", "A04", "A06"],
+    controls=_CONTROLS,
+    fix="Name a protocol and the ports that are meant, or another security group.",
+    pack="egress",
+    severity="medium",
+    types=_GROUPS,
+)
+def ports(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """Protocol -1 is every port of every protocol: name servers, other tunnels and consoles behind the same
+    addresses are open too. Between machines of security groups, which the plan shows, it may be meant."""
+    assert subject.resource is not None
+    route = {_RULE: "A03", _EGRESS_RULE: "A04", _DEFAULT: "A06"}.get(subject.resource.type, "A01")
+    for outgoing in _outgoing(subject):
+        for key in ("ipProtocol", "protocol"):
+            if outgoing[key].text() in ("-1", "all") and _names_addresses(outgoing):
+                yield subject.refuse(
+                    outgoing[key], seen="every protocol", why="every port behind it is open", route=route
+                )
+
+
+def _names_addresses(rule: Node) -> bool:
+    lists = ("cidrBlocks", "ipv6CidrBlocks", "prefixListIds")
+    return any(not rule[key].absent for key in ("cidrIpv4", "cidrIpv6", "prefixListId")) or any(
+        rule[key].value not in (None, []) for key in lists
+    )
+
+
+@rule(
     "aws-security-groups.prefix-lists",
     title="A prefix list that machines may send to must be one that the plan shows",
     routes=["A05"],

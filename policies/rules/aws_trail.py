@@ -1,4 +1,4 @@
-"""The trail: whether it records who looks at the records themselves."""
+"""What is recorded: who looks at the records themselves, who talks to whom, and which names are asked for."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -11,6 +11,8 @@ from policies.rule import Hit, Subject, rule
 _TRAIL: Final = "aws:cloudtrail/trail:Trail"
 _LOCK: Final = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
 _OBJECTS = "AWS::S3::Object"
+_FLOWS: Final = "aws:ec2/flowLog:FlowLog"
+_QUERIES: Final = "aws:route53/resolverQueryLogConfigAssociation:ResolverQueryLogConfigAssociation"
 
 
 @rule(
@@ -32,12 +34,42 @@ def looks(subject: Subject, zone: Zone) -> Iterator[Hit]:
         return
     trails = list(aws_network.looks(plan, _TRAIL))
     watched = [bucket for trail in trails for bucket in _watched(plan, trail)]
-    for bucket in bucket_settings.own(plan):
+    untold = [hit for trail in trails for hit in kubernetes.untold(trail)]
+    yield from untold
+    for bucket in bucket_settings.own(plan) if not untold else ():
         if bucket_settings.of(plan, bucket, _LOCK) and bucket not in watched:
             look = Subject(plan, bucket)
             yield kubernetes.hit(look, "", seen="no data events", why="who looks at it leaves no record")
-    for trail in trails:
-        yield from kubernetes.untold(trail)
+
+
+@rule(
+    "aws-trail.networks",
+    title="Every network records who talks to whom, and which names are asked for",
+    routes=["A37"],
+    controls=["HIPAA 164.312(b)", "HIPAA 164.308(a)(1)(ii)(D)", "HDS EXI 15", "GDPR 32", "SNC 12.14"],
+    fix="Add a FlowLog for the VPC, and a ResolverQueryLogConfigAssociation where its resolver answers.",
+    pack="protection",
+    severity="medium",
+    scope="plan",
+    needs_whole=True,
+)
+def networks(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """What leaves a network against all rules leaves a trace in its flows or in the names that were asked
+    for, or none at all. The trail of calls shows neither."""
+    plan = subject.plan
+    flows, queries = (
+        [aws_network.target(look, look[key], aws_network.VPC) for look in aws_network.looks(plan, token)]
+        for token, key in ((_FLOWS, "vpcId"), (_QUERIES, "resourceId"))
+    )
+    for look in aws_network.looks(plan, aws_network.VPC):
+        resolves = look["enableDnsSupport"]
+        if look.resource not in flows:
+            yield kubernetes.hit(look, "", seen="no flow log", why="who talks to whom there leaves no record")
+        if resolves.flag() is not False and look.resource not in queries:
+            yield kubernetes.hit(
+                look, resolves, seen="no query log", why="which names are asked for leaves no record"
+            )
+        yield from kubernetes.untold(look)
 
 
 def _watched(plan: Plan, trail: Subject) -> Iterator[Resource | None]:

@@ -34,6 +34,8 @@ _NIR = re.compile(
     r"[ .-]?(\d\d)(?![\w-])"
 )
 _SSN = re.compile(r"(?<![\w.-])(?!000|666|9)\d{3}-(?!00)\d\d-(?!0000)\d{4}(?![\w-])")
+#: as long as the shorter of the two numbers
+_SHORTEST = 11
 _EMAIL = re.compile(r"(?<![\w./:@+-])([\w.+-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,})(?![\w:@-]|\.\w)")
 #: Units of systemd are called name@instance.service; git@host is how git says where.
 _NO_MAIL = re.compile(r"git@.*|.*\.(?:service|socket|timer|target|mount|slice|path)")
@@ -98,15 +100,22 @@ def _secret(text: str) -> str | None:
     return _WHAT[found.lastgroup or ""] if found else None
 
 
-@lru_cache(maxsize=65536)
 def _password(key: str, text: str) -> str | None:
-    named = _PASSWORD.fullmatch(" ".join(context.words(key)))
-    return "a password" if named and not _REFERENCE.fullmatch(text) else None
+    return "a password" if _names_one(key) and not _REFERENCE.fullmatch(text) else None
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
+def _names_one(key: str) -> bool:
+    return _PASSWORD.fullmatch(" ".join(context.words(key))) is not None
+
+
 def _personal(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The kinds of numbers of persons in a text, and the e-mail addresses in it."""
+    return _numbers_and_addresses(text) if "@" in text or len(text) >= _SHORTEST else ((), ())
+
+
+@lru_cache(maxsize=65536)
+def _numbers_and_addresses(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     numbers = []
     if any(_is_nir("".join(parts)) for parts in _NIR.findall(text)):
         numbers.append("a French social security number")

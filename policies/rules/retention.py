@@ -35,6 +35,7 @@ _UNTOLD = "for how long records are kept is not told"
 _CLAIM: Final = "core/PersistentVolumeClaim"
 _VOLUME: Final = "core/PersistentVolume"
 _LOCK: Final = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
+_VAULT_LOCK: Final = "aws:backup/vaultLockConfiguration:VaultLockConfiguration"
 _LOG_GROUP: Final = "aws:cloudwatch/logGroup:LogGroup"
 
 #: Keys after whose time a log store deletes: Loki's, and those of index policies of OpenSearch and
@@ -118,19 +119,23 @@ def stores(subject: Subject, zone: Zone) -> Iterator[Hit]:
 
 @rule(
     "retention.buckets",
-    title="Locked buckets and log groups must keep what they hold for as long as the zone says",
+    title="Locked buckets, locked vaults and log groups must keep what they hold for as long as the zone says",
     routes=["K51"],
     controls=_CONTROLS,
     fix="Set a default retention in mode COMPLIANCE, of as many days as the zone's `retention` says.",
     pack="protection",
-    types=[_LOCK, _LOG_GROUP],
+    types=[_LOCK, _LOG_GROUP, _VAULT_LOCK],
 )
 def buckets(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """In mode GOVERNANCE, whoever has the right deletes before the time; without a default nothing is locked
-    that isn't locked one by one. A log group without a time keeps for ever."""
+    that isn't locked one by one. A log group without a time keeps for ever. Backups hold records too, and may
+    be deleted when the lock of their vault ends."""
     assert subject.resource is not None
     if subject.resource.type == _LOG_GROUP:
         yield from _judge(subject, "retentionInDays", subject["retentionInDays"].number() or math.inf, zone)
+        return
+    if subject.resource.type == _VAULT_LOCK:
+        yield from _judge(subject, "minRetentionDays", subject["minRetentionDays"].number(), zone)
         return
     kept = subject["rule"]["defaultRetention"]
     if kept["mode"].text() != "COMPLIANCE":

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from facts import integrations
 from facts.zones import Zone
-from policies import called, kubernetes
+from policies import buckets, called, kubernetes
 from policies.kubernetes import PODS
 from policies.model import Node
 from policies.rule import Hit, Subject, rule
@@ -19,6 +19,8 @@ _KEPT = "what pods write is kept there"
 _SERVERS = {"gitRepo": ("repository",), "iscsi": ("targetPortal", "portals[]"), "nfs": ("server",)}
 #: Volumes of such a class are made by hand, and each says itself where it is.
 _BY_HAND = "kubernetes.io/no-provisioner"
+#: Mountpoint for Amazon S3: github.com/awslabs/mountpoint-s3-csi-driver, docs/CONFIGURATION.md
+_OF_BUCKETS = "s3.csi.aws.com"
 _OFF = ("", "disabled", "false", "none")
 #: learn.microsoft.com/azure/storage/common/storage-redundancy: these copy to another region
 _ELSEWHERE = re.compile(r".*_(?:ra)?gz?rs")
@@ -49,7 +51,34 @@ def servers(subject: Subject, zone: Zone) -> Iterator[Hit]:
         driver = source["csi"]["driver"].text()
         if driver is not None and driver not in zone.provisioners:
             yield _unknown_driver(subject, source["csi"]["driver"], driver, zone)
+        if driver == _OF_BUCKETS and not zone.declares("K36", subject.plan.at):
+            bucket = source["csi"]["volumeAttributes"]["bucketName"]
+            yield from buckets.judge(subject, bucket, zone, what="what pods read and write")
         yield from called.settings(subject, source["csi"]["volumeAttributes"], zone, _KEPT)
+
+
+@rule(
+    "volumes.read-only",
+    title="A bucket is mounted to be read only",
+    routes=["S05"],
+    controls=["HIPAA 164.312(c)(1)", "AI Act 15", "ISO 27001 A.8.9"],
+    fix="Set csi.readOnly to true, and accessModes to ReadOnlyMany alone.",
+    pack="protection",
+    kinds=["core/PersistentVolume"],
+)
+def read_only(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """A bucket holds the weights of all engines: who gets into one and may write there decides what the others
+    load tomorrow. A check of signatures at the start of a pod says nothing of what comes after."""
+    source, modes = subject["spec"]["csi"], subject["spec"]["accessModes"]
+    if source["driver"].text() != _OF_BUCKETS:
+        return
+    if not source["readOnly"].flag():
+        yield subject.refuse(
+            source["readOnly"], seen="not read-only", why="whoever mounts it may write there"
+        )
+    for mode in modes.each():
+        if mode.text() != "ReadOnlyMany":
+            yield subject.refuse(mode, seen="not ReadOnlyMany", why="a claim may ask to write there")
 
 
 @rule(

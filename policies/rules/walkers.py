@@ -18,6 +18,8 @@ _HIDDEN = "in a Secret, not shown"
 #: Objects that list the names under which they are themselves reached.
 _OWN_NAMES = ("networking.k8s.io/Ingress", "gateway.networking.k8s.io/")
 
+_NETWORK_POLICY = "networking.k8s.io/NetworkPolicy"
+
 #: Servers that make machines, and controllers below their operating system: rules judge them that know the
 #: zone's management networks as well.
 _MANAGEMENT = {
@@ -51,8 +53,9 @@ def regions(subject: Subject, zone: Zone) -> Iterator[Hit]:
     be named."""
     resource = subject.resource
     assert resource is not None
+    package = resource.package
     for leaf, text in _texts(subject):
-        for place in (*places.arns(text, zone), *places.named(leaf, text, resource.package, zone)):
+        for place in (*places.arns(text, zone), *places.named(leaf, text, package, zone)):
             if place.outside and not any(context.is_denial(key) for key in leaf.keys):
                 yield subject.refuse(
                     leaf.path, seen=_HIDDEN if leaf.secret else place.seen, why=f"it {place.outside}"
@@ -74,8 +77,9 @@ def destinations_inside(subject: Subject, zone: Zone) -> Iterator[Hit]:
     resource = subject.resource
     assert resource is not None
     own = (resource.kind or "").startswith(_OWN_NAMES)
+    shared = resource.is_provider or (resource.kind or resource.type) in (*_MANAGEMENT, _NETWORK_POLICY)
     for leaf, text in _texts(subject):
-        if _judged_elsewhere(resource, leaf):
+        if shared and _judged_elsewhere(resource, leaf):
             continue
         for escape in destinations.escapes(leaf, text, zone, own_names=own):
             seen = _HIDDEN if leaf.secret else escape.seen
@@ -94,13 +98,15 @@ def destinations_inside(subject: Subject, zone: Zone) -> Iterator[Hit]:
 )
 def images_inside(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """Images are named in arguments, custom resources and configuration too, not only in pods."""
-    look = Subject(subject.plan, subject.resource)
-    of_pods = {container.node["image"].path for container in kubernetes.containers(look)}
+    of_pods: set[str] | None = None
     for leaf, text in _texts(subject):
-        if leaf.path in of_pods:
-            continue  # judged by the pod rules, with their digests
         if not context.is_image(leaf.key) and "@sha256:" not in text:
             continue
+        if of_pods is None:
+            look = Subject(subject.plan, subject.resource)
+            of_pods = {container.node["image"].path for container in kubernetes.containers(look)}
+        if leaf.path in of_pods:
+            continue  # judged by the pod rules, with their digests
         for token in text.split():
             token = token.strip("\"',").removeprefix("docker://").removeprefix("oci://").rpartition("=")[2]
             image = images.parse(token)
@@ -125,4 +131,4 @@ def _judged_elsewhere(resource: Resource, leaf: Leaf) -> bool:
         return True
     if resource.is_provider:
         return leaf.path.startswith("kubeconfig")
-    return resource.kind == "networking.k8s.io/NetworkPolicy" and "ipBlock" in leaf.keys
+    return resource.kind == _NETWORK_POLICY and "ipBlock" in leaf.keys

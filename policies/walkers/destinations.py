@@ -38,8 +38,10 @@ _NAMESPACE_ATTRIBUTE = re.compile(
 _IN_PATH = re.compile(r"(?:\b(?:dns|passthrough|ipv4|ipv6):/{2,3}|/dev/(?:tcp|udp)/)([^\s/?#\"'<>`|;]+)")
 _IN_BRACKETS = re.compile(r"\[([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)\]")
 
-#: What no name, address or URL does without.
-_LEADS = re.compile(r"[.:\d]")
+#: What no name, address or URL does without: an address is also a number of eight digits, or in hexadecimal.
+_LEADS = re.compile(r"[.:]|\d{8}|0[xX]")
+_APART = re.compile(r"[\s=<]")
+_SPACED = re.compile(r"\S\s+\S")
 
 _VARIABLE = re.compile(
     r"\$\([^)]*\)|\$\{[^}]*\}|\{\{.*?\}\}|\$[A-Za-z_]\w*|%[sdv]|\{[A-Za-z_][\w.]*\}|<[a-z_-]+>"
@@ -102,13 +104,14 @@ def escapes(leaf: Leaf, text: str, zone: Zone, *, own_names: bool = False) -> It
         return
     if "\n" in text:
         text = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(("#", "//")))
-    yield from _urls(leaf, text, zone)
-    for host in _IN_PATH.findall(text):
-        yield from _listed(host, zone)
-    if "." in text or ":" in text:
+    rest = text
+    if "/" in text:
+        yield from _urls(leaf, text, zone)
+        for host in _IN_PATH.findall(text):
+            yield from _listed(host, zone)
         yield from _networks(leaf, text, zone)
-    rest = _URL.sub(" ", text)
-    alone = not re.search(r"[\s=<]", rest.strip())
+        rest = _URL.sub(" ", text)
+    alone = not _APART.search(rest.strip())
     registries = any(word in _REGISTRY for word in context.words(leaf.key))
     if _is_artifact(leaf, rest, zone):
         return
@@ -121,8 +124,7 @@ def escapes(leaf: Leaf, text: str, zone: Zone, *, own_names: bool = False) -> It
 
 
 def _is_prose(leaf: Leaf, text: str) -> bool:
-    spaced = bool(re.search(r"\S\s+\S", text))
-    if spaced and any(context.is_prose(key) for key in leaf.keys[-2:]):
+    if any(context.is_prose(key) for key in leaf.keys[-2:]) and _SPACED.search(text):
         return True
     if leaf.key in ("url", "href") and any(key in _ABOUT for key in leaf.keys[-4:-1]):
         return True
@@ -205,7 +207,7 @@ def _authority(text: str, scheme: str, zone: Zone, *, alone: bool) -> Iterator[E
 
 
 def _networks(leaf: Leaf, text: str, zone: Zone) -> Iterator[Escape]:
-    if "/" not in text or any(context.is_source(key) for key in leaf.keys[-2:]):
+    if any(context.is_source(key) for key in leaf.keys[-2:]):
         return
     for pattern in (_CIDR4, _CIDR6):
         for cidr in pattern.findall(text):

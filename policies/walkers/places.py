@@ -69,7 +69,7 @@ def judge_region(code: str, providers: tuple[str, ...], zone: Zone) -> str | Non
 def arns(text: str, zone: Zone) -> list[Place]:
     """The ARNs in a text. Region-less ones (IAM, S3) are judged by their partition."""
     found: list[Place] = []
-    if "arn:" not in text.lower():
+    if ":" not in text or "arn:" not in text.lower():
         return found
     for partition, service, region, _account in _ARN.findall(text):
         provider = _PARTITIONS.get(partition.lower())

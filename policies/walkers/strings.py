@@ -111,7 +111,8 @@ class _Reader:
 
     def _add(self, leaf: Leaf) -> None:
         self.found.append(leaf)
-        self._size += len(leaf.value) if isinstance(leaf.value, str) else 0
+        if type(leaf.value) is str:
+            self._size += len(leaf.value)
         if len(self.found) > MAX_LEAVES or self._size > MAX_TEXT:
             raise TooMuch
 
@@ -133,9 +134,14 @@ class _Reader:
                 return
             if str(value.get("operator")) == "NotIn":
                 return
-            label = next((text for key in _LABELS if isinstance(text := value.get(key), str)), None)
+            for key in _LABELS:
+                if isinstance(text := value.get(key), str):
+                    label = text
+                    break
             names, denied = _names_in(value), _denies(value)
         for key, item in value.items():
+            if item is None or item is True or item is False:
+                continue
             inner = str(key)
             at = f"{path}.{inner}" if path else inner
             if inner in _BOOKKEEPING or inner in names or (denied and "cidr" in inner.lower()):
@@ -148,6 +154,8 @@ class _Reader:
             elif secret and not path and inner == "data" and isinstance(item, Mapping):
                 for entry, encoded in item.items():
                     self._decoded(encoded, f"{at}.{entry}", (inner, str(entry)), depth + 2)
+            elif type(item) is str:  # as `walk` does it: most values are no more
+                self._text(item, at, (*keys, inner), depth + 1, embedded, secret)
             else:
                 self.walk(item, at, (*keys, inner), depth + 1, embedded, secret)
 
@@ -201,7 +209,7 @@ def _may_hold_more(text: str) -> bool:
     """Whether a text may be anything but a plain one of a line: most are no more."""
     if "\n" in text or text.lstrip()[:1] in ("{", "["):
         return len(text) > 2
-    return len(text) >= _SHORTEST and bool(_BASE64.fullmatch(text))
+    return len(text) >= _SHORTEST and _BASE64.fullmatch(text) is not None
 
 
 def _denies(value: Mapping[Any, Any]) -> bool:

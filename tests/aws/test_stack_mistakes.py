@@ -36,6 +36,8 @@ def wrong(row: Row) -> changes.Plan:
     plan = whole().resources
     for more in row.get("made", ()):
         plan = changes.with_also(plan, more["type"], more["inputs"], provider())
+    for one in row.get("without", ()):
+        plan = changes.without(plan, one)
     if row.get("gone"):
         plan = changes.without(plan, row["of"])
     elif "of" in row:

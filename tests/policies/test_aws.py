@@ -1,11 +1,14 @@
-"""Whether a plan is at AWS at all, and what the patterns of policies mean."""
+"""Whether a plan is at AWS at all, what the patterns of policies mean, and which resource an id means."""
 
 from typing import Any
 
 import pytest
 
+from facts.sentinels import digest
+from policies import closed_world, references
 from policies.aws import matches, used
 from policies.model import UNKNOWN, Plan, Resource
+from policies.rule import Subject
 
 PROVIDER = "urn:pulumi:s::p::pulumi:providers:aws::store"
 
@@ -65,3 +68,38 @@ def test_providers_alone_make_nothing() -> None:
 )
 def test_patterns(pattern: str, text: str, means: bool) -> None:
     assert matches(pattern, text) is means
+
+
+def _meant(text: str, token: str) -> bool:
+    """Whether a text that holds the mark of a resource is understood to mean it."""
+    other = Resource("urn:pulumi:s::p::x::other", token, "other", {})
+    look = Subject(
+        Plan.of([other]), Resource("urn:x", "aws:x/x:X", "x", {"of": text.format(digest(other.urn))})
+    )
+    return references.resolve(look, look["of"]) == other
+
+
+@pytest.mark.parametrize("token", sorted(one for one in closed_world.allowed() if one.startswith("aws:")))
+def test_the_id_that_a_review_gives_a_resource_of_any_type_means_it(token: str) -> None:
+    kind = token.partition("/")[2].partition(":")[0]
+    assert _meant(f"{kind}-{{}}", token)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "core-network-{}",
+        "arn:aws:kms:eu-west-3:111122223333:key/{}",
+        "arn:aws:iam::111122223333:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleFor-{}",
+    ],
+)
+def test_a_mark_is_found_where_an_id_ends(text: str) -> None:
+    assert _meant(text, "aws:x/x:X")
+
+
+@pytest.mark.parametrize(
+    "text", ["https://{}.evil.example", "{}-of-others", "{}0", "vpc{}", "a-b-c-d-e-{}", "4-{}"]
+)
+def test_a_mark_within_something_else_means_nothing(text: str) -> None:
+    assert not _meant(text, "aws:x/x:X")

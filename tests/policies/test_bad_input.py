@@ -132,6 +132,7 @@ def test_no_rule_fails_on_an_example_or_a_malformed_one(route: str) -> None:
 DECIDED = {
     ("A07/clean-denied", "cidrBlock"),
     ("A11/clean-transit", "destinationCidrBlock"),
+    ("P22/clean-reference", "vpcId"),
     ("P22/clean-reference-by-arn", "keyArn"),
     ("P22/clean-reference-by-name", "role"),
 }
@@ -151,6 +152,15 @@ def test_what_is_not_known_never_passes(route: str) -> None:
             assert unknown.findings, f"{example.name} {resource.name} {path}"
             masked = judge(_changed(example, number, path, MASKED), example.zone, _rules())
             assert masked.findings or masked.not_visible, f"{example.name} {resource.name} {path}"
+
+
+@pytest.mark.parametrize("known", [{}, {"rotationPeriodInDays": 9000}])
+def test_what_reads_as_absent_is_undecided_where_it_is_not_known(known: dict[str, Any]) -> None:
+    key = Resource("urn:x", "aws:kms/key:Key", "k", {"enableKeyRotation": UNKNOWN, **known})
+    found = [one for one in _judged(key).findings if one.rule == "aws-encryption.rotation"]
+    told = {one.path: str(one.verdict) for one in found}
+    assert told == {"enableKeyRotation": "undecided", **dict.fromkeys(known, "refuse")}
+    assert len(found) == len(told)
 
 
 # Addresses, hosts, ARNs, policies
