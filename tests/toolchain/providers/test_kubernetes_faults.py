@@ -83,6 +83,15 @@ def test_a_server_that_stays_away_is_named_and_nothing_is_lost(
     assert provider.update(made, settings | {"data": {"a": "3"}}).state["data"] == {"a": "3"}
 
 
+def _cut_once_made(relay: Relay, cluster: LiveCluster, name: str) -> None:
+    """Cuts as soon as the server has the object, however slow it is."""
+    for _ in range(200):
+        if cluster.kubectl("get", "configmap", name, "-n", "default", "--ignore-not-found"):
+            break
+        time.sleep(0.05)
+    relay.cut()
+
+
 @pytest.mark.cluster
 def test_what_was_made_while_the_answer_was_lost_is_kept(
     relay: Relay,
@@ -93,13 +102,14 @@ def test_what_was_made_while_the_answer_was_lost_is_kept(
 ) -> None:
     monkeypatch.setattr(client, "PATIENCE", 2.0)
     inputs = provider.checked(CONFIG_MAP, "settings", settings)
+    name = settings["metadata"]["name"]
     # a TLS session is there already, so that the next request passes and only its answer is lost
     assert provider.import_(CONFIG_MAP, "absent", "default/absent") is None
     relay.swallow = True
-    threading.Timer(0.05, relay.cut).start()
+    threading.Thread(target=_cut_once_made, args=(relay, cluster, name), daemon=True).start()
     with pytest.raises(Failed, match="can't be reached") as failure:
         provider._create(CONFIG_MAP, "settings", inputs)
-    assert failure.value.id == f"default/{settings['metadata']['name']}"
+    assert failure.value.id == f"default/{name}"
     assert failure.value.state["__inputs"] == inputs
     relay.swallow = False
     relay.open()
