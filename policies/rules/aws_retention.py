@@ -1,7 +1,7 @@
 """Retention at AWS: whether a lock locks anything, and what could make locked records unreadable or hide
 them before their time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from facts.zones import Zone
@@ -82,10 +82,11 @@ def _of_audit(plan: Plan) -> Iterator[Resource | None]:
 
 @rule(
     "aws-retention.unlocking",
-    title="Nobody changes the lock of a bucket",
+    title="Nobody but people whom the zone names changes the lock of a bucket",
     routes=["K51"],
     controls=_CONTROLS,
-    fix="Deny s3:PutBucketObjectLockConfiguration to everybody in the bucket's policy.",
+    fix="Deny s3:PutBucketObjectLockConfiguration in the bucket's policy to everybody, or to all but people of the "
+    "zone by their ARNs (aws:PrincipalArn).",
     pack="protection",
     severity="medium",
     scope="plan",
@@ -93,13 +94,18 @@ def _of_audit(plan: Plan) -> Iterator[Resource | None]:
 )
 def unlocking(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """A lock holds what is in the bucket already. Whoever may change the bucket's default takes it from what
-    is written tomorrow, unless the bucket's policy denies that to everybody."""
+    is written tomorrow, unless the bucket's policy denies that. Somebody has to lengthen it one day: the policy
+    may leave out people whom the zone names, each by the whole ARN."""
     plan = subject.plan
+
+    def named(arn: str) -> bool:
+        return zone.person(arn) is not None
+
     for bucket in bucket_settings.own(plan):
         look = Subject(plan, bucket)
         looks = [look, *bucket_settings.of(plan, bucket, _POLICY)]
         if not bucket_settings.of(plan, bucket, _LOCK) or any(
-            _denied(one["policy"], _UNLOCK) for one in looks
+            _denied(one["policy"], _UNLOCK, named) for one in looks
         ):
             continue
         told = [hit for one in looks for hit in kubernetes.untold(one)]
@@ -184,12 +190,12 @@ def _key(look: Subject, where: Node) -> Subject | None:
     return _key(key, key["targetKeyId"]) if key and not key["targetKeyId"].absent else key
 
 
-def _denied(policy: Node, action: str) -> bool:
-    """Whether a policy denies an action to everybody, always."""
+def _denied(policy: Node, action: str, spared: Callable[[str], bool] | None = None) -> bool:
+    """Whether a policy denies an action always, to everybody but principals that are `spared`."""
     return any(
         not one.allows
         and not one.inverted
-        and not one.conditions
+        and (not one.conditions or (spared is not None and one.spares(("aws:PrincipalArn",), spared)))
         and any(value == "*" for _, value in one.principals)
         and any(aws.matches(pattern, action) for pattern in one.actions)
         for one in iam.statements(policy)

@@ -13,6 +13,7 @@ from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks, rpc
 from pulumi.runtime import test as until_done
 from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.settings import ROOT
 
 from components.aws.place import Place
 from facts import aws
@@ -159,6 +160,7 @@ def planned(
     """What a program asks for at a place of its own."""
     asyncio.set_event_loop(asyncio.new_event_loop())
     monitor = Monitor(name, region, account)
+    ROOT.set(None)  # that of a program before, in the same process
     pulumi.runtime.set_mocks(_Nobody(), project="sovereign", stack=name, monitor=monitor)
     until_done(lambda: build(Place.at(name, region=region, account=account)))()  # type: ignore[no-untyped-call]
     return tuple(monitor.asked)

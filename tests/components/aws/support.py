@@ -23,7 +23,13 @@ MACHINES = "10.21.0.0/22"
 _EVERYWHERE: Mapping[str, Any] = {
     "access": ["session-manager", "client-vpn"],
     "networks": [aws.NETWORK, MACHINES],
-    "people": [{"subject": OPERATORS, "employer": "Example Hospital", "law": "FR", "country": "FR"}],
+    "people": [
+        {"subject": subject, "employer": "Example Hospital", "law": "FR", "country": "FR"}
+        for subject in (
+            OPERATORS,
+            *(f"arn:{partition}:iam::{aws.ACCOUNT}:role/deployers" for partition in ("aws", "aws-eusc")),
+        )
+    ],
 }
 #: By region, the zone of a stack there.
 ZONES: Mapping[str, Zone] = {
