@@ -24,13 +24,20 @@ def cluster() -> Iterator[LiveCluster]:
         yield live
 
 
+#: files that take minutes, the longest first: begun before others of their kind, so that at the end no process
+#: waits for another
+_LONG = ("test_whole_run.py", "test_rollout.py", "test_release_run.py", "test_cluster_live.py")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=_weight)
+    items.sort(key=_order)
 
 
-def _weight(item: pytest.Item) -> int:
+def _order(item: pytest.Item) -> tuple[int, int]:
     """0 for a plain function call, 1 for one that needs the API server or checkov, 2 for one that needs the
-    engine."""
+    engine; then the place among what takes long."""
     marks = {mark.name for mark in item.iter_markers()}
-    return 2 if "engine" in marks else 1 if marks & {"cluster", "checkov"} else 0
+    weight = 2 if "engine" in marks else 1 if marks & {"cluster", "checkov"} else 0
+    file = item.path.name
+    return weight, _LONG.index(file) if file in _LONG else len(_LONG)
