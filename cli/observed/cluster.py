@@ -38,6 +38,8 @@ def cluster(reader: Reader, given: "UsedCluster") -> None:
         {
             "name": name,
             "version": found.get("version"),
+            "deletionProtection": found.get("deletionProtection"),
+            "upgradePolicy": {"supportType": found.get("upgradePolicy", {}).get("supportType")},
             "vpcConfig": {
                 "endpointPrivateAccess": config.get("endpointPrivateAccess"),
                 "endpointPublicAccess": config.get("endpointPublicAccess"),

@@ -86,7 +86,11 @@ class Answers:
             if (service, operation) not in self.told:
                 answer = call(client, operation, parameters)
                 if (service, operation) == ("eks", "DescribeCluster"):  # moto keeps it to itself
-                    answer["cluster"]["accessConfig"] = {"authenticationMode": "API"}
+                    answer["cluster"] |= {
+                        "accessConfig": {"authenticationMode": "API"},
+                        "deletionProtection": True,
+                        "upgradePolicy": {"supportType": "STANDARD"},
+                    }
                 return answer
             told = self.told[service, operation]
             if isinstance(told, Exception):
