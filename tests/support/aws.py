@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-import pulumi
 from google.protobuf import json_format
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks, rpc
 from pulumi.runtime import test as until_done
 from pulumi.runtime.mocks import MockMonitor
 from pulumi.runtime.proto import resource_pb2
-from pulumi.runtime.settings import ROOT
 
 from components.aws.place import Place
 from facts import aws
@@ -23,6 +21,7 @@ from policies import rules
 from policies.judge import judge
 from policies.model import Finding, Plan, Resource, StackFacts, Verdict
 from policies.read.values import plain
+from tests.support import runtime
 
 ACCOUNT = "111122223333"
 NETWORK = "10.20.0.0/16"
@@ -158,10 +157,8 @@ def planned(
     name: str = "llm-paris",
 ) -> tuple[Resource, ...]:
     """What a program asks for at a place of its own."""
-    asyncio.set_event_loop(asyncio.new_event_loop())
     monitor = Monitor(name, region, account)
-    ROOT.set(None)  # that of a program before, in the same process
-    pulumi.runtime.set_mocks(_Nobody(), project="sovereign", stack=name, monitor=monitor)
+    runtime.begin(_Nobody(), name, monitor)
     until_done(lambda: build(Place.at(name, region=region, account=account)))()  # type: ignore[no-untyped-call]
     return tuple(monitor.asked)
 

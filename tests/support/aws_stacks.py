@@ -4,7 +4,6 @@ What AWS would answer comes from the stand-in's data, as in the engine, so that 
 that the rules see in a review.
 """
 
-import asyncio
 import json
 import os
 from collections.abc import Mapping
@@ -30,6 +29,7 @@ from policies.read.settings import stack_facts
 from stacks import ground, secret_config, service, settings
 from stacks.settings import Settings
 from tests.stacks.test_settings import put
+from tests.support import runtime
 from tests.support.aws import DAY, Monitor
 from toolchain.providers import aws
 from toolchain.providers.aws.functions import FUNCTIONS
@@ -150,8 +150,7 @@ def _rendered(stack: str, change: str, in_zone: str, folder: Path) -> Rendered:
     assert chosen.aws is not None
     monitor = _Reviewing(stack, chosen.aws.region, chosen.aws.account)
     # a loop of its own: Pulumi takes the thread's, which another test may have ended
-    asyncio.set_event_loop(asyncio.new_event_loop())
-    pulumi.runtime.set_mocks(monitor.mocks, project="sovereign", stack=stack, monitor=monitor)
+    runtime.begin(monitor.mocks, stack, monitor)
     with patch.dict(os.environ, {sentinels.PREVIEW: Preview.SYMBOLIC.value}):
         until_done(lambda: _program(chosen, site, allowed, stack))()  # type: ignore[no-untyped-call]
     return Rendered(stack, chosen, allowed, stack_facts(config, stack), tuple(monitor.asked), monitor.answers)

@@ -1,6 +1,5 @@
 """What a program asks the engine for, recorded without an engine: the SDK's own mocks answer for it."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,8 @@ from typing import Any
 import pulumi
 from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
 from pulumi.runtime import test as until_done
+
+from tests.support import runtime
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,8 @@ def render(
     build: Callable[[], None], config: dict[str, str] | None = None, stack: str = "local"
 ) -> list[Asked]:
     """Runs `build` as a program of the stack, with this configuration, until all it asked for is answered."""
-    # a loop of its own: Pulumi takes the thread's, which another test may have ended
-    asyncio.set_event_loop(asyncio.new_event_loop())
     recorder = _Recorder()
-    pulumi.runtime.set_mocks(recorder, project="sovereign", stack=stack)
+    runtime.begin(recorder, stack)
     pulumi.runtime.set_all_config(config or {})
     until_done(build)()  # type: ignore[no-untyped-call]
     return recorder.asked
