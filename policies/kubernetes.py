@@ -136,8 +136,13 @@ def hit(look: Subject, where: Node | str, *, seen: str, why: str, verdict: Verdi
     return Hit(look.resource.prefix + path, seen, why, verdict, urn=look.resource.urn)
 
 
-def untold(look: Subject) -> Iterator[Hit]:
-    """What a rule about the whole plan could not read in one of its objects, as the judge tells it."""
+def untold(*looks: Subject) -> Iterator[Hit]:
+    """What a rule about the whole plan could not read in some of its objects, as the judge tells it."""
+    for look in looks:
+        yield from _untold(look)
+
+
+def _untold(look: Subject) -> Iterator[Hit]:
     assert look.resource is not None
     for touch in look.touched.values():
         unknown = touch.reason == "unknown"

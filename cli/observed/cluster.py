@@ -17,8 +17,7 @@ def cluster(reader: Reader, given: "UsedCluster") -> None:
     name = given.cluster.id
     said = reader.ask("eks", "describe_cluster", name=name)
     if said is None:
-        if not reader.part.unread:
-            reader.differ(f"there is no cluster {name} in {reader.account.region}")
+        reader.missing(f"there is no cluster {name} in {reader.account.region}")
         return
     found = said["cluster"]
     reader.compare("the cluster's endpoint", found.get("endpoint"), given.endpoint)
@@ -71,8 +70,8 @@ def cluster(reader: Reader, given: "UsedCluster") -> None:
 
 def _addons(reader: Reader, name: str) -> None:
     found = reader.each("eks", "list_addons", "addons", clusterName=name)
-    if _PLUGIN not in found and not reader.part.unread:
-        reader.differ(f"{_PLUGIN} is no add-on of it, so what enforces NetworkPolicies is not told")
+    if _PLUGIN not in found:
+        reader.missing(f"{_PLUGIN} is no add-on of it, so what enforces NetworkPolicies is not told")
     for addon in found:
         said = reader.ask("eks", "describe_addon", clusterName=name, addonName=addon)
         if said is not None:
@@ -89,8 +88,7 @@ def key(reader: Reader, arn: str) -> None:
     """Its state, its policy, its rotation."""
     said = reader.ask("kms", "describe_key", KeyId=arn)
     if said is None:
-        if not reader.part.unread:
-            reader.differ(f"there is no key {arn}")
+        reader.missing(f"there is no key {arn}")
         return
     found = said["KeyMetadata"]
     reader.compare("the key", found["KeyState"], "Enabled")

@@ -76,6 +76,11 @@ class Reader:
     def differ(self, sentence: str) -> None:
         self.part.differs.append(sentence)
 
+    def missing(self, sentence: str) -> None:
+        """Keeps that something isn't there, where AWS let us look: else nobody knows."""
+        if not self.part.unread:
+            self.differ(sentence)
+
     def _said(self, service: str, call: str, ask: Any) -> Any:
         from botocore.exceptions import ClientError
 

@@ -44,8 +44,8 @@ def defaults(reader: Reader) -> None:
 
 def autoscaling(reader: Reader, role: str) -> None:
     """The role by which AWS starts nodes."""
-    if reader.ask("iam", "get_role", RoleName=role) is None and not reader.part.unread:
-        reader.differ(f"there is no role {role}")
+    if reader.ask("iam", "get_role", RoleName=role) is None:
+        reader.missing(f"there is no role {role}")
 
 
 def trail(reader: Reader, id: str, watched: str) -> None:
@@ -53,8 +53,7 @@ def trail(reader: Reader, id: str, watched: str) -> None:
     trails = reader.each("cloudtrail", "describe_trails", "trailList", includeShadowTrails=True)
     found = next((one for one in trails if id in (one["Name"], one["TrailARN"])), None)
     if found is None:
-        if not reader.part.unread:
-            reader.differ(f"there is no trail {id}")
+        reader.missing(f"there is no trail {id}")
         return
     arn = found["TrailARN"]
     status = reader.ask("cloudtrail", "get_trail_status", Name=arn)
@@ -103,8 +102,7 @@ def inventory(reader: Reader) -> None:
     """The recorder of AWS Config, and whether it records."""
     recorders = reader.each("config", "describe_configuration_recorders", "ConfigurationRecorders")
     if not recorders:
-        if not reader.part.unread:
-            reader.differ("no recorder of AWS Config is there")
+        reader.missing("no recorder of AWS Config is there")
         return
     everything = any(one.get("recordingGroup", {}).get("allSupported") for one in recorders)
     reader.compare("whether every kind of resource is recorded", everything, True)
@@ -118,8 +116,8 @@ def inventory(reader: Reader) -> None:
 def detection(reader: Reader) -> None:
     """The detector of GuardDuty, and whether it is on."""
     found = reader.each("guardduty", "list_detectors", "DetectorIds")
-    if not found and not reader.part.unread:
-        reader.differ("no detector of GuardDuty is there")
+    if not found:
+        reader.missing("no detector of GuardDuty is there")
     for id in found:
         said = reader.ask("guardduty", "get_detector", DetectorId=id)
         if said is not None:

@@ -10,7 +10,7 @@ from pulumi import ComponentResource, Input, Output, ResourceOptions
 from pulumi_aws import s3
 
 from components.aws.place import Place
-from components.aws.policy import document
+from components.aws.policy import but, document
 
 #: Calls that carry what is in a bucket. Its settings stay open to whoever deploys, who may be outside the
 #: network when it is made.
@@ -201,7 +201,6 @@ def _locked(arn: Output[str], kept: Kept) -> list[dict[str, Any]]:
     denied = {"Effect": "Deny", "Principal": "*"}
     objects = Output.concat(arn, "/*")
     written = {**denied, "Action": "s3:PutObject", "Resource": objects}
-    others = {"Condition": {"ArnNotEquals": {"aws:PrincipalArn": list(kept.deployers)}}}
     return [
         {**denied, "Sid": "Unlocking", "Action": "s3:BypassGovernanceRetention", "Resource": objects},
         {
@@ -209,7 +208,7 @@ def _locked(arn: Output[str], kept: Kept) -> list[dict[str, Any]]:
             "Sid": "OtherLocks",
             "Action": "s3:PutBucketObjectLockConfiguration",
             "Resource": arn,
-            **(others if kept.deployers else {}),
+            **but(kept.deployers),
         },
         {**written, "Sid": "ShorterLocks", "Condition": {"NumericLessThan": {_REMAINING: kept.days}}},
         # whoever writes in parts would say it at the first only, so an object comes in one piece

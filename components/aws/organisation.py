@@ -13,6 +13,7 @@ from pulumi import ComponentResource, Resource, ResourceOptions
 from pulumi_aws.organizations import Policy, PolicyAttachment
 
 from components.aws.place import Place
+from components.aws.policy import but
 from facts import aws
 from facts.zones import Zone
 
@@ -83,13 +84,9 @@ def deny_regions(zone: Zone, partition: aws.Partition, deployers: Sequence[str] 
                 "Condition": {"StringNotEquals": {"aws:RequestedRegion": regions}},
             },
             {"Sid": "Never", "Effect": "Deny", "Action": list(_NEVER), "Resource": "*"},
-            {"Sid": "Locks", "Effect": "Deny", "Action": _LOCK, "Resource": "*", **_but(deployers)},
+            {"Sid": "Locks", "Effect": "Deny", "Action": _LOCK, "Resource": "*", **but(deployers)},
         ],
     }
-
-
-def _but(roles: Sequence[str]) -> dict[str, Any]:
-    return {"Condition": {"ArnNotEquals": {"aws:PrincipalArn": list(roles)}}} if roles else {}
 
 
 def text(zone: Zone, partition: aws.Partition, deployers: Sequence[str] = ()) -> str:

@@ -1,11 +1,16 @@
 """Policy documents of IAM, keys, buckets and endpoints, as the JSON that AWS takes."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pulumi import Output
 
 from components.aws.place import Place
+
+
+def but(roles: Collection[str]) -> dict[str, Any]:
+    """What spares some roles, by ARN, from a statement that denies; nothing where there are none."""
+    return {"Condition": {"ArnNotEquals": {"aws:PrincipalArn": list(roles)}}} if roles else {}
 
 
 def document(*statements: Mapping[str, Any]) -> Output[str]:

@@ -108,7 +108,7 @@ def unlocking(subject: Subject, zone: Zone) -> Iterator[Hit]:
             _denied(one["policy"], _UNLOCK, named) for one in looks
         ):
             continue
-        told = [hit for one in looks for hit in kubernetes.untold(one)]
+        told = list(kubernetes.untold(*looks))
         why = "its lock may be taken from new records"
         yield from told or [kubernetes.hit(look, "", seen="no denial", why=why)]
 

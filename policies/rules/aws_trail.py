@@ -34,7 +34,7 @@ def looks(subject: Subject, zone: Zone) -> Iterator[Hit]:
         return
     trails = list(aws_network.looks(plan, _TRAIL))
     watched = [bucket for trail in trails for bucket in _watched(plan, trail)]
-    untold = [hit for trail in trails for hit in kubernetes.untold(trail)]
+    untold = list(kubernetes.untold(*trails))
     yield from untold
     for bucket in bucket_settings.own(plan) if not untold else ():
         if bucket_settings.of(plan, bucket, _LOCK) and bucket not in watched:
