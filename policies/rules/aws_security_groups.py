@@ -15,6 +15,8 @@ _DEFAULT = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
 _RULE = "aws:ec2/securityGroupRule:SecurityGroupRule"
 _EGRESS_RULE = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
 _GROUPS = (_GROUP, _DEFAULT, _RULE, _EGRESS_RULE)
+#: routes by type; of others it is the first of the rule
+_ROUTES = {_RULE: "A03", _EGRESS_RULE: "A04", _DEFAULT: "A06"}
 
 
 def _outgoing(subject: Subject) -> Iterator[Node]:
@@ -42,7 +44,7 @@ def networks(subject: Subject, zone: Zone) -> Iterator[Hit]:
     too, and in whichever of the four spellings the rule is written."""
     assert subject.resource is not None
     inline = subject.resource.type == _GROUP
-    route = {_RULE: "A03", _EGRESS_RULE: "A04", _DEFAULT: "A06"}.get(subject.resource.type)
+    route = _ROUTES.get(subject.resource.type)
     for outgoing in _outgoing(subject):
         for key, own in (("cidrBlocks", "A01"), ("ipv6CidrBlocks", "A02")):
             for cidr in outgoing[key].each():
@@ -67,7 +69,7 @@ def ports(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """Protocol -1 is every port of every protocol: name servers, other tunnels and consoles behind the same
     addresses are open too. Between machines of security groups, which the plan shows, it may be meant."""
     assert subject.resource is not None
-    route = {_RULE: "A03", _EGRESS_RULE: "A04", _DEFAULT: "A06"}.get(subject.resource.type, "A01")
+    route = _ROUTES.get(subject.resource.type)
     for outgoing in _outgoing(subject):
         for key in ("ipProtocol", "protocol"):
             if outgoing[key].text() in ("-1", "all") and _names_addresses(outgoing):
