@@ -177,6 +177,7 @@ def engine_of(
             settings.state.backend,
             "" if passphrase else settings.state.secrets_provider,
             "aws" if settings.aws else "",
+            "official" if settings.cluster.provider == "official" else "",
         ),
     )
 
@@ -192,11 +193,20 @@ AUTHENTICATION = {
     "https": ("PULUMI_ACCESS_TOKEN",),
     "passphrase": ("PULUMI_CONFIG_PASSPHRASE",),
 }
+#: what lies on this machine: no proxy leads there
+_HERE = ("", "file", "passphrase")
 
 
 def keep(*places: str) -> tuple[str, ...]:
-    """The variables of the present environment that these clouds and places of state and key need."""
-    return tuple(name for place in places for name in AUTHENTICATION.get(place.partition("://")[0], ()))
+    """The variables of the present environment that these clouds, plugins and places of state and key need,
+    to be reached and to authenticate."""
+    from toolchain.engine import PROXIES
+
+    schemes = [place.partition("://")[0] for place in places]
+    return (
+        *(name for scheme in schemes for name in AUTHENTICATION.get(scheme, ())),
+        *(PROXIES if set(schemes) - {*_HERE} else ()),
+    )
 
 
 def plugins(settings: "Settings") -> list[tuple[str, str]]:

@@ -136,7 +136,8 @@ class Zone(_Part):
     people: tuple[Person, ...] = ()
     rooms: dict[str, Room] = Field(default_factory=dict)
     runners: Annotated[
-        tuple[str, ...], Field(description="machines, by host name or CI label, that plan and apply")
+        tuple[str, ...],
+        Field(description="machines, by host name or CI label, that plan and apply; * for every one"),
     ] = ()
     access: Annotated[
         tuple[Literal["session-manager", "client-vpn", "site-vpn"], ...],

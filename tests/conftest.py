@@ -1,16 +1,21 @@
 """What all tests share: the real cluster, made once a session, and the order: fast tests first."""
 
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
 
+from policies.read import run
 from tests.support.cluster import LiveCluster, shared_cluster
 
 
 def pytest_configure() -> None:
     # a shell that runs the tests in the background has them ignore Ctrl-C, and what they start inherits that
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # zones of tests name no machine of a CI service; what the kit makes of one is told by tests of its own
+    for service in run.services().values():
+        os.environ.pop(service["present"], None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

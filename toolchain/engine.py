@@ -27,6 +27,12 @@ Report = Callable[[str], None]
 VERSION = "3.259"
 PROJECT = "sovereign"
 
+#: a proxy for downloads is none for what a provider sends
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+#: what no proxy may stand before: the parts of a run talk to each other over this address, and the Python
+#: SDK's gRPC asks a proxy for it unless told (github.com/grpc/grpc/blob/master/doc/environment_variables.md)
+_LOOPBACK = "127.0.0.1"
+
 #: variables that must not reach engine and providers: kubeconfigs, credentials, settings of other projects;
 #: a name that ends in "_" stands for all that begin with it
 WITHHELD = (
@@ -34,6 +40,7 @@ WITHHELD = (
     *("AWS_", "AZURE_", "ARM_", "GOOGLE_", "GCLOUD_", "CLOUDSDK_"),
     *("OS_", "OVH_", "SCW_", "HCLOUD_", "DIGITALOCEAN_"),
     *("PULUMI_", "VAULT_", "GITHUB_TOKEN", "GITLAB_TOKEN"),
+    *PROXIES,
 )
 
 #: nobody is asked, and nothing is coloured
@@ -104,6 +111,10 @@ class Engine:
             for name, value in inherited.items()
             if not _named(name, WITHHELD) or _named(name, self.keep)
         }
+        if any(name in environment for name in PROXIES):
+            spared = environment.get("no_proxy") or environment.get("NO_PROXY")
+            spared = f"{spared},{_LOOPBACK}" if spared else _LOOPBACK
+            environment |= {"NO_PROXY": spared, "no_proxy": spared}
         environment |= {
             "PATH": _first_on_path(self.executable.parent, inherited.get("PATH", os.defpath)),
             "PULUMI_HOME": str(self.home),

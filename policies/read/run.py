@@ -50,15 +50,14 @@ def _environments(given: Any) -> Iterator[str]:
 
 
 @cache
-def _services() -> Mapping[str, Mapping[str, Any]]:
-    services: Mapping[str, Mapping[str, Any]] = yaml.safe_load(_RUNNERS.read_text(encoding="utf-8"))[
-        "services"
-    ]
-    return services
+def services() -> Mapping[str, Mapping[str, Any]]:
+    """How a run tells that a CI service started it, by service, as the data file explains."""
+    told: Mapping[str, Mapping[str, Any]] = yaml.safe_load(_RUNNERS.read_text(encoding="utf-8"))["services"]
+    return told
 
 
 def _runner(environ: Mapping[str, str], host: str) -> Runner:
-    for service, told in _services().items():
+    for service, told in services().items():
         if environ.get(told["present"]):
             said = environ.get(told["machine"], "") if "machine" in told else told.get("always", "")
             hosted = {told.get("hosted", "hosted"): True, told.get("own", "own"): False}.get(said)

@@ -148,8 +148,10 @@ def rules(subject: Subject, zone: Zone) -> Iterator[Hit]:
 def machine(subject: Subject, zone: Zone) -> Iterator[Hit]:
     """The machine that plans and applies holds every secret of the stack while it does. A CI service's own
     machine stands anywhere. Where the zone names its runners, no other may; where it names none, a machine
-    that is nobody else's may."""
+    that is nobody else's may. `*` stands for every machine: for a zone that holds nothing real."""
     told = subject.plan.stack.runner
+    if "*" in zone.runners:
+        return
     if told is None:
         if zone.runners and _of_engine(subject.plan):
             yield subject.undecided("runner", seen="nothing", why="on which machine it runs is not told")

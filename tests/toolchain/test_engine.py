@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from toolchain import engine as engines
-from toolchain.engine import Engine
+from toolchain.engine import PROXIES, Engine
 from toolchain.errors import EngineError
 from toolchain.repair import adopt_pending, kubernetes_id, repair, unlock
 
@@ -212,16 +212,32 @@ def test_kubeconfigs_and_credentials_never_reach_the_engine() -> None:
             "PULUMI_DEBUG_PROVIDERS",
             "PULUMI_OPTION_REFRESH",
             "PULUMI_STACK",
+            "HTTPS_PROXY",
+            "http_proxy",
         ],
         "ambient",
     )
-    environment = made().environment({**ambient, "HOME": "/h", "HTTPS_PROXY": "p", "SSL_CERT_FILE": "c"})
+    environment = made().environment({**ambient, "HOME": "/h", "SSL_CERT_FILE": "c"})
     assert "ambient" not in environment.values()
-    assert {name: environment[name] for name in ("HOME", "HTTPS_PROXY", "SSL_CERT_FILE")} == {
+    assert {name: environment[name] for name in ("HOME", "SSL_CERT_FILE")} == {
         "HOME": "/h",
-        "HTTPS_PROXY": "p",
         "SSL_CERT_FILE": "c",
     }
+
+
+@pytest.mark.parametrize(
+    ("base", "spared"),
+    [
+        ({}, "127.0.0.1"),
+        ({"NO_PROXY": ".hospital.example"}, ".hospital.example,127.0.0.1"),
+        ({"NO_PROXY": "a", "no_proxy": "b"}, "b,127.0.0.1"),
+    ],
+)
+def test_a_proxy_that_is_kept_stands_before_no_part_of_the_run(base: dict[str, str], spared: str) -> None:
+    kept = made(keep=PROXIES).environment({"https_proxy": "http://proxy.hospital.example:3128", **base})
+    assert kept["https_proxy"] == "http://proxy.hospital.example:3128"
+    assert kept["NO_PROXY"] == kept["no_proxy"] == spared
+    assert "NO_PROXY" not in made().environment({"https_proxy": "http://proxy.hospital.example:3128"})
 
 
 def test_what_a_stack_of_the_users_own_authenticates_with_is_kept_by_name() -> None:
