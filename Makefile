@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v "$$python" && break; \
 	done)
 BIN := .venv/bin
-SOURCES := facts policies components stacks services toolchain cli tests
+SOURCES := facts policies protocol components stacks services toolchain cli tests
 
 # tests run in two processes, file by file; each makes the clusters that it needs
 SHARED := --numprocesses 2 --dist loadfile --no-loadscope-reorder

@@ -24,9 +24,6 @@ from typing import Any, get_args
 import grpc
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.struct_pb2 import Struct, Value
-from pulumi.runtime.proto import analyzer_pb2 as wire
-from pulumi.runtime.proto import plugin_pb2
-from pulumi.runtime.proto.analyzer_pb2_grpc import AnalyzerServicer, add_AnalyzerServicer_to_server
 
 from facts import zones
 from facts.sentinels import PREVIEW
@@ -55,6 +52,8 @@ from policies.rule import Pack, Rule
 from policies.rules import SiteRuleError
 from policies.sentence import sentence
 from policies.waivers import Approved, WaiverError
+from protocol import analyzer_pb2 as wire
+from protocol import analyzer_pb2_grpc, plugin_pb2
 
 #: The pack of all rules, and the selections from it.
 COMBINED = "sovereign"
@@ -84,7 +83,7 @@ def selection(pack: str, site: Site) -> tuple[Rule, ...]:
 def serve(pack: str) -> None:
     """Serves one pack until the engine ends it: what `__main__.py` of a pack's folder calls."""
     server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", _MAX_MESSAGE)])
-    add_AnalyzerServicer_to_server(Analyzer(pack), server)
+    analyzer_pb2_grpc.add_AnalyzerServicer_to_server(Analyzer(pack), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     sys.stdout.write(f"{port}\n")
@@ -111,7 +110,7 @@ class Run:
     of_state: bool = False
 
 
-class Analyzer(AnalyzerServicer):
+class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
     """One pack in one half of one run. Inputs are recorded by URN as they come, and joined at the end."""
 
     def __init__(self, pack: str) -> None:

@@ -11,11 +11,12 @@ ROOT = Path(__file__).resolve().parent.parent
 #: folder -> the folders of the kit that it may import (besides itself)
 MAY_IMPORT: dict[str, frozenset[str]] = {
     "facts": frozenset(),
-    "policies": frozenset({"facts"}),
+    "policies": frozenset({"facts", "protocol"}),
     "components": frozenset({"facts"}),
     "stacks": frozenset({"components", "policies", "facts"}),
     "services": frozenset(),
-    "toolchain": frozenset(),
+    "protocol": frozenset(),
+    "toolchain": frozenset({"protocol"}),
     "cli": frozenset({"components", "facts", "policies", "services", "stacks", "toolchain"}),
 }
 

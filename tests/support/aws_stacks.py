@@ -34,9 +34,10 @@ from tests.support.aws import DAY, Monitor
 from toolchain.providers import aws
 from toolchain.providers.aws.functions import FUNCTIONS
 from toolchain.providers.core import Naming, Urn
+from toolchain.providers.core.preview import Preview
 from toolchain.providers.core.values import plain
 from toolchain.providers.standin import data
-from toolchain.providers.standin.provider import Preview, StandIn
+from toolchain.providers.standin.provider import StandIn
 from toolchain.providers.standin.sdk import Sdk
 
 FOLDER = ROOT / "stacks"

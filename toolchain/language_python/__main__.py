@@ -9,8 +9,8 @@ from pathlib import Path
 from types import FrameType
 
 import grpc
-from pulumi.runtime.proto.language_pb2_grpc import add_LanguageRuntimeServicer_to_server
 
+from protocol import language_pb2_grpc
 from toolchain.language_python.host import Host
 
 #: every running program and pack holds a thread; a thread is made when it is first needed
@@ -36,7 +36,7 @@ def main() -> None:
     server = grpc.server(
         ThreadPoolExecutor(THREADS), options=[("grpc.max_receive_message_length", 400 << 20)]
     )
-    add_LanguageRuntimeServicer_to_server(host, server)
+    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)

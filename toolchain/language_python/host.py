@@ -16,9 +16,8 @@ from typing import IO, Any
 import grpc
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.json_format import MessageToDict
-from pulumi.runtime.proto import language_pb2, plugin_pb2
-from pulumi.runtime.proto.language_pb2_grpc import LanguageRuntimeServicer
 
+from protocol import language_pb2, language_pb2_grpc, plugin_pb2
 from toolchain.language_python.children import Child
 from toolchain.language_python.interpreter import Interpreter, NoInterpreter
 
@@ -26,7 +25,7 @@ from toolchain.language_python.interpreter import Interpreter, NoInterpreter
 BAIL = 32
 
 
-class Host(LanguageRuntimeServicer):
+class Host(language_pb2_grpc.LanguageRuntimeServicer):
     """Runs Python programs, and plugins written in Python, for one engine."""
 
     def __init__(self, engine: str, executor: Path) -> None:

@@ -18,11 +18,12 @@ from tests.support.cluster import ROOT
 from toolchain.providers import aws
 from toolchain.providers.aws.functions import FUNCTIONS
 from toolchain.providers.core import UNKNOWN, Autonaming, Naming, Output, Refused, Secret, Urn, paths
+from toolchain.providers.core.preview import Preview
 from toolchain.providers.core.values import Path as PropertyPath
 from toolchain.providers.core.values import has_unknown, plain
 from toolchain.providers.standin import data
 from toolchain.providers.standin.kinds import Choice, Entries, Items, Kind, Object, Scalar, problems
-from toolchain.providers.standin.provider import Preview, StandIn
+from toolchain.providers.standin.provider import StandIn
 from toolchain.providers.standin.sdk import Sdk
 from toolchain.providers.standin.templates import Missing, Scope, mark, render
 

@@ -17,11 +17,11 @@ from tests.stacks.support import AnsweredKubeconfig, objects
 from tests.stacks.test_golden import SITES
 from tests.toolchain.providers.driving import Driver, Failed, driven, shown
 from toolchain import build
+from toolchain.providers.core.preview import Preview
 from toolchain.providers.core.values import UNKNOWN
 from toolchain.providers.kubernetes import apply, client, discovery
 from toolchain.providers.kubernetes.published import Published
 from toolchain.providers.kubernetes.review import Reviewer, chosen
-from toolchain.providers.standin.provider import Preview
 
 #: where nobody answers, and nobody is asked
 KUBECONFIG = "sentinel of a kubeconfig"
@@ -235,10 +235,9 @@ def test_every_object_of_the_stacks_is_as_the_release_has_it(
     assert found == {}
 
 
-def test_the_environment_chooses_and_a_plugin_of_no_review_says_so(api: Published) -> None:
-    assert not isinstance(chosen([], {})(None), Reviewer)  # type: ignore[arg-type]
+def test_a_preview_that_nobody_knows_and_a_plugin_of_no_review_say_so() -> None:
     with pytest.raises(SystemExit, match="is symbolic or ordinary, not 'symbol'"):
-        chosen([], {"SOVEREIGN_PREVIEW": "symbol"})
+        chosen([], "symbol")
     done = subprocess.run(
         [sys.executable, "-m", "toolchain.providers.kubernetes", "127.0.0.1:1"],
         cwd=ROOT,

@@ -4,7 +4,8 @@ import threading
 from typing import Any
 
 import grpc
-from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
+
+from protocol import engine_pb2, engine_pb2_grpc
 
 #: messages may be as large as the engine's own; no proxy stands between two local processes
 CHANNEL_OPTIONS = (

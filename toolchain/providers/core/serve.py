@@ -9,8 +9,8 @@ from concurrent import futures
 from typing import Any
 
 import grpc
-from pulumi.runtime.proto import provider_pb2_grpc
 
+from protocol import provider_pb2_grpc
 from toolchain.providers.core.engine import CHANNEL_OPTIONS, EngineLog
 from toolchain.providers.core.provider import Log, Provider
 from toolchain.providers.core.service import Service

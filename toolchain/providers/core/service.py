@@ -7,13 +7,8 @@ from typing import Any, NoReturn, TypeVar
 
 import grpc
 from google.protobuf import any_pb2, empty_pb2
-from pulumi.runtime.proto import (
-    plugin_pb2,
-    provider_pb2,
-    provider_pb2_grpc,
-    status_pb2,
-)
 
+from protocol import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 from toolchain.providers.core import paths
 from toolchain.providers.core.codec import decode, encode
 from toolchain.providers.core.diff import Difference, Kind

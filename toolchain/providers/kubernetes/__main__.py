@@ -3,8 +3,15 @@
 import os
 import sys
 
+from toolchain.providers.core.preview import VARIABLE
 from toolchain.providers.core.serve import serve
-from toolchain.providers.kubernetes.review import chosen
 
 if __name__ == "__main__":
-    serve(chosen(sys.argv, os.environ))
+    if asked := os.environ.get(VARIABLE):
+        from toolchain.providers.kubernetes.review import chosen  # with the whole SDK, which takes a while
+
+        serve(chosen(sys.argv, asked))
+    else:
+        from toolchain.providers.kubernetes.provider import KubernetesProvider
+
+        serve(KubernetesProvider)

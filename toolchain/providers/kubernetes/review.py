@@ -24,6 +24,7 @@ from toolchain.providers.core import (
     Urn,
 )
 from toolchain.providers.core.diff import Difference
+from toolchain.providers.core.preview import VARIABLE, Preview
 from toolchain.providers.core.shape import Problem
 from toolchain.providers.core.values import has_unknown, plain
 from toolchain.providers.kubernetes import objects, settings
@@ -32,7 +33,6 @@ from toolchain.providers.kubernetes.objects import Kind, Object
 from toolchain.providers.kubernetes.provider import DEFAULT_NAMESPACE, KubernetesProvider
 from toolchain.providers.kubernetes.published import Published
 from toolchain.providers.standin.kinds import one_of
-from toolchain.providers.standin.provider import VARIABLE, Preview
 from toolchain.providers.standin.templates import mark
 
 _API = "--api="
@@ -140,12 +140,9 @@ class Reviewer(KubernetesProvider):
         )
 
 
-def chosen(arguments: Sequence[str], environ: Mapping[str, str]) -> Callable[[Log], Provider]:
-    """The provider that a plugin's arguments and environment ask for; ends the process where they can't be
-    used."""
-    asked = environ.get(VARIABLE)
-    if not asked:
-        return KubernetesProvider
+def chosen(arguments: Sequence[str], asked: str) -> Callable[[Log], Provider]:
+    """The provider of a review that a plugin's arguments and the asked preview call for; ends the process
+    where they can't be used."""
     try:
         preview = Preview(asked)
     except ValueError:

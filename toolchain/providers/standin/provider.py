@@ -5,7 +5,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from enum import Enum
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,6 +21,7 @@ from toolchain.providers.core import (
     paths,
 )
 from toolchain.providers.core.diff import Difference, differences, replacing, without
+from toolchain.providers.core.preview import VARIABLE, Preview
 from toolchain.providers.core.serve import serve
 from toolchain.providers.core.shape import Problem
 from toolchain.providers.core.values import Secret, plain
@@ -32,18 +32,8 @@ from toolchain.providers.standin.kinds import Scalar, one_of, problems
 from toolchain.providers.standin.sdk import ResourceType, Sdk
 from toolchain.providers.standin.templates import Missing, Scope, mark, render
 
-#: the environment variable that says which preview
-VARIABLE = "SOVEREIGN_PREVIEW"
 #: what the engine and the SDKs add to the settings of every provider
 _OF_THE_ENGINE = frozenset({"version", "pluginDownloadURL", "pluginChecksums"})
-
-
-class Preview(Enum):
-    """What a preview shows for outputs: a sentinel for each, or unknown where the official plugin knows
-    none."""
-
-    SYMBOLIC = "symbolic"
-    ORDINARY = "ordinary"
 
 
 #: computes the results of a function from its arguments, in a scope as templates have it
