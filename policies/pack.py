@@ -138,7 +138,12 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
         return plugin_pb2.PluginInfo(version=version("sovereign"))
 
     def GetAnalyzerInfo(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """The rules, each as a policy of its own, so that the engine's events say which passed."""
+        """The rules, each as a policy of its own, so that the engine's events say which passed.
+
+        All are told as policies of the whole stack, which has the last word on each of them. For a policy of
+        single resources the engine lists with every resource, twice, what passed there: with 342 rules that
+        is more work than judging them (NewAnalyzePolicySummary in pkg/resource/analyzer/summary.go, v3.259.0).
+        """
         info = wire.AnalyzerInfo(
             name=self._pack,
             displayName=self._pack,
@@ -233,8 +238,6 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
         clear = tuple(finding for finding, masked in found if not masked and _decided_alone(finding, run))
         standing = waivers.apply(Judgement(clear), run.waivers, plan).findings
         response.diagnostics.extend(self._diagnostic(finding) for finding in standing)
-        looks = tuple(dict.fromkeys((item.type, *item.kinds) for item in resource.items()))
-        response.MergeFrom(_not_applicable(active, looks))
         return response
 
     def AnalyzeStack(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -258,6 +261,7 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
             if finding not in told
         )
         response.diagnostics.extend(self._waived(waived) for waived in judgement.waived)
+        response.not_applicable.extend(_not_applicable(active, plan))
         if run.dry_run and self._site is not None and run.stack:
             verdict.store(
                 verdict.file_of(self._site, run.stack),
@@ -374,17 +378,13 @@ def _without(known: tuple[Rule, ...], off: frozenset[str]) -> tuple[Rule, ...]:
     return tuple(rule for rule in known if rule.id == ALL_ON or rule.id not in off)
 
 
-@lru_cache(maxsize=1024)
-def _not_applicable(active: tuple[Rule, ...], looks: tuple[tuple[str, ...], ...]) -> Any:
-    """An answer that names the rules for other resources than those of these types and kinds."""
+def _not_applicable(active: tuple[Rule, ...], plan: Plan) -> Iterator[Any]:
+    """The rules for resources of which the plan has none."""
+    looks = dict.fromkeys((item.type, *item.kinds) for item in plan.objects)
     seen = {rule.id for names in looks for rule in selected(active, *names)}
-    return wire.AnalyzeResponse(
-        not_applicable=[
-            wire.PolicyNotApplicable(policy_name=rule.id, reason="looks at other resources")
-            for rule in active
-            if rule.id not in seen and rule.scope == "resource"
-        ]
-    )
+    for rule in active:
+        if rule.id not in seen and rule.scope == "resource":
+            yield wire.PolicyNotApplicable(policy_name=rule.id, reason="the plan has no such resources")
 
 
 def _policy(rule: Rule) -> Any:
@@ -393,7 +393,7 @@ def _policy(rule: Rule) -> Any:
         displayName=rule.title,
         description=f"{rule.title}. {rule.doc}",
         enforcementLevel=wire.MANDATORY,
-        policy_type=wire.POLICY_TYPE_STACK if rule.scope == "plan" else wire.POLICY_TYPE_RESOURCE,
+        policy_type=wire.POLICY_TYPE_STACK,
         severity=_SEVERITY[rule.severity],
         framework=wire.PolicyComplianceFramework(name=", ".join(rule.controls)),
         tags=[rule.pack, *rule.routes],

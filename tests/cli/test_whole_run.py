@@ -165,6 +165,7 @@ def test_the_shared_settings_file_and_the_checkout_stay_as_they_were(trial: Tria
 def test_secrets_are_encrypted_in_state_and_settings(trial: Trial) -> None:
     key = trial.pulumi("config", "get", "sovereign:auditKey").stdout.strip()
     assert len(key) > 20
+    assert (trial.site / ".sovereign" / "pulumi-home" / "logs").is_file(), "the engine keeps a log of it all"
     for file in (trial.site / ".sovereign" / "stacks").rglob("*"):
         if file.is_file():
             text = file.read_text(encoding="utf-8", errors="replace")

@@ -645,6 +645,7 @@ def test_the_plugin_is_installed_once_and_answers(tmp_path: Path) -> None:
     before = launcher.stat()
     assert install(tmp_path / "home", Path(sys.executable), ROOT) == launcher
     assert launcher.stat().st_mtime_ns == before.st_mtime_ns
+    assert (tmp_path / "home" / "logs").is_file()
     assert [path.name for path in launcher.parent.iterdir()] == [launcher.name]
     with subprocess.Popen(
         [launcher, "127.0.0.1:1"], stdout=subprocess.PIPE, text=True, cwd=tmp_path, env={"PATH": os.defpath}
@@ -653,6 +654,13 @@ def test_the_plugin_is_installed_once_and_answers(tmp_path: Path) -> None:
         assert 0 < int(plugin.stdout.readline()) < 65536
         plugin.send_signal(2)
         assert plugin.wait(5) == 0
+
+
+def test_logs_of_an_engine_are_removed_and_no_more_are_kept(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "pulumi-20261125T151235-31960-up.log").write_bytes(b"x")
+    install(tmp_path, Path(sys.executable), ROOT)
+    assert (tmp_path / "logs").is_file()
 
 
 def test_a_plugin_ends_with_its_engine(tmp_path: Path) -> None:
