@@ -11,6 +11,8 @@ import yaml
 #: Deeper nesting than any object has; libyaml composes by recursion in C, and ends the process when it is too
 #: deep.
 MAX_DEPTH = 200
+#: One of these begins every mapping and sequence, in blocks or in flow (yaml.org/spec/1.2.2, chapters 7 and 8).
+_INDICATORS = "-:?[{"
 
 
 class Unparsable(ValueError):
@@ -56,6 +58,9 @@ def of_yaml(text: str, *, aliases: bool = True) -> list[Any]:
 
 
 def _check(text: str, aliases: bool) -> None:
+    """Raises Unparsable where a text may not be composed."""
+    if sum(map(text.count, _INDICATORS)) <= MAX_DEPTH and (aliases or "*" not in text):
+        return  # it can't be nested deeper, so it need not be parsed twice
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):

@@ -35,8 +35,14 @@ def judge(plan: Plan, zone: Zone | None, rules: Iterable[Rule]) -> Judgement:
             raise ValueError(f"there is no zone, and the rule {NO_ZONE} that says so is not among the rules")
         return Judgement(tuple(findings))
     zone = zone.also(plan.stack.declared)
+    by_names: dict[
+        tuple[str, ...], tuple[Rule, ...]
+    ] = {}  # `selected` remembers too, and hashes all rules for it
     for item in plan.objects:
-        _collect(judge_resource(item, plan, zone, chosen), findings, masked)
+        names = (item.type, *item.kinds)
+        if names not in by_names:
+            by_names[names] = selected(chosen, *names)
+        _collect(_judged(item, plan, zone, by_names[names]), findings, masked)
     _collect(judge_plan(plan, zone, chosen), findings, masked)
     trial = {rule.id for rule in chosen if rule.trial}
     return Judgement(
@@ -50,9 +56,15 @@ def judge_resource(
     item: Resource, plan: Plan, zone: Zone, rules: tuple[Rule, ...]
 ) -> Iterator[tuple[Finding, bool]]:
     """The findings of the rules that look at one resource; the flag says that it was only masked here."""
+    return _judged(item, plan, zone, selected(rules, item.type, *item.kinds))
+
+
+def _judged(
+    item: Resource, plan: Plan, zone: Zone, rules: tuple[Rule, ...]
+) -> Iterator[tuple[Finding, bool]]:
     subject = Subject(plan, item)
     found = []
-    for rule in selected(rules, item.type, *item.kinds):
+    for rule in rules:
         found += _apply(rule, subject, zone)
         if subject.touched:
             subject.touched.clear()  # each rule answers for what it touches
@@ -78,8 +90,8 @@ def selected(rules: tuple[Rule, ...], *names: str) -> tuple[Rule, ...]:
 
 
 def _apply(rule: Rule, subject: Subject, zone: Zone) -> list[tuple[Finding, bool]]:
-    hits = []
-    faults = []
+    hits: list[Hit] = []
+    faults: list[tuple[Finding, bool]] = []
     try:
         for hit in rule.judge(subject, zone):
             hits.append(hit)

@@ -16,8 +16,9 @@ def estate(size: int) -> list[dict[str, Any]]:
     return objects[:size]
 
 
-def engines(count: int) -> list[dict[str, Any]]:
-    """One Deployment of `count` engines of four GPUs, in a namespace of its own."""
+def engines(count: int, start: int = 0) -> list[dict[str, Any]]:
+    """One Deployment of `count` engines of four GPUs, in a namespace of its own. `start`: seconds that each
+    takes until it counts as available, as if it loaded weights; simulated pods are ready at once."""
     labels = {"app": "engine"}
     pod = _pod()
     pod["containers"][0]["resources"] = {
@@ -31,6 +32,7 @@ def engines(count: int) -> list[dict[str, Any]]:
         "metadata": {"name": "engine", "namespace": "engines", "labels": labels},
         "spec": {
             "replicas": count,
+            "minReadySeconds": start,
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": pod},
         },
