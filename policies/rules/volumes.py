@@ -1,15 +1,18 @@
 """Volumes: which server or driver keeps what pods write, and whether it is encrypted there."""
 
+import posixpath
 import re
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from facts import integrations
 from facts.zones import Zone
-from policies import buckets, called, kubernetes
+from policies import buckets, called, kubernetes, vllm
 from policies.kubernetes import PODS
 from policies.model import Node
 from policies.rule import Hit, Subject, rule
 from policies.table import reach
+from policies.vllm import Engine
 from policies.walkers import context
 
 _CONTROLS = ("HDS EXI 28", "HIPAA 164.310(d)(1)", "GDPR 32", "GDPR 44-46", "SNC 19.2")
@@ -79,6 +82,48 @@ def read_only(subject: Subject, zone: Zone) -> Iterator[Hit]:
     for mode in modes.each():
         if mode.text() != "ReadOnlyMany":
             yield subject.refuse(mode, seen="not ReadOnlyMany", why="a claim may ask to write there")
+
+
+@rule(
+    "volumes.weights",
+    title="An engine may only read the claim that its weights lie on",
+    routes=["S05"],
+    controls=["HIPAA 164.312(c)(1)", "AI Act 15", "ISO 27001 A.8.9"],
+    fix="Set readOnly on the mount or on the volume's claim; what an engine writes goes elsewhere.",
+    pack="protection",
+    kinds=PODS,
+)
+def weights(subject: Subject, zone: Zone) -> Iterator[Hit]:
+    """Who gets into an engine that may write to its weights decides what it and the others load tomorrow. A
+    check of signatures at the start of a pod says nothing of what comes after."""
+    for engine in vllm.engines(subject):
+        claims = {
+            volume["name"].text(): volume["persistentVolumeClaim"]
+            for volume in engine.container.pod.spec["volumes"].each()
+            if not volume["persistentVolumeClaim"].absent
+        }
+        for mount in _mounts_of_weights(engine):
+            claim = claims.get(mount["name"].text())
+            if claim is not None and not claim["readOnly"].flag() and not mount["readOnly"].flag():
+                yield subject.refuse(
+                    mount["readOnly"],
+                    seen="weights on a claim that may be written",
+                    why="what is written there is served from the next start on",
+                )
+
+
+def _mounts_of_weights(engine: Engine) -> Iterator[Node]:
+    """Where the model and its tokenizer lie: of the mounts above each, the nearest."""
+    mounts = [
+        (PurePosixPath(place), mount)
+        for mount in engine.container.node["volumeMounts"].each()
+        if (place := mount["mountPath"].text()) is not None
+    ]
+    read = (*engine.models[:1], *(flag.value for flag in engine.flags("model", "tokenizer")))
+    for path in {PurePosixPath(posixpath.normpath(word.text)) for word in read}:
+        above = [(len(place.parts), mount) for place, mount in mounts if path.is_relative_to(place)]
+        if above:
+            yield max(above, key=lambda one: one[0])[1]
 
 
 @rule(
