@@ -135,7 +135,12 @@ class Nodes(ComponentResource):
             capacity_type="CAPACITY_BLOCK" if reservation and reservation.block else "ON_DEMAND",
             launch_template={"id": template.id, "version": template.latest_version.apply(str)},
             scaling_config={"desired_size": count, "min_size": count, "max_size": count},
-            update_config={"max_unavailable": 1},
+            update_config={
+                "max_unavailable": 1,
+                # a new machine has room in a reservation only once an old one has left it
+                # (docs.aws.amazon.com/eks/latest/APIReference/API_NodegroupUpdateConfig.html)
+                "update_strategy": "MINIMAL" if reservation else "DEFAULT",
+            },
             node_repair_config={"enabled": True},
             labels=machines.labels,
             taints=[{"key": "nvidia.com/gpu", "value": "true", "effect": "NO_SCHEDULE"}] if gpu else None,
