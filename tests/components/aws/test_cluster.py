@@ -144,7 +144,8 @@ def test_a_reservation_is_made_where_none_is_named() -> None:
         2,
         "targeted",
     )
-    assert one("NodeGroup", _GPUS, plan)["capacityType"] == "ON_DEMAND"
+    group = one("NodeGroup", _GPUS, plan)
+    assert (group["capacityType"], group["updateConfig"]["updateStrategy"]) == ("ON_DEMAND", "MINIMAL")
 
 
 def test_a_capacity_block_is_one_that_somebody_has_bought() -> None:
