@@ -8,6 +8,7 @@ proto/pulumi/analyzer.proto, v3.259.0.
 Nothing may be printed to standard output here: the engine reads the port from it.
 """
 
+import gc
 import json
 import os
 import socket
@@ -84,6 +85,7 @@ def serve(pack: str) -> None:
     """Serves one pack until the engine ends it: what `__main__.py` of a pack's folder calls."""
     server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", _MAX_MESSAGE)])
     analyzer_pb2_grpc.add_AnalyzerServicer_to_server(Analyzer(pack), server)
+    gc.freeze()  # what the rules are made of stays to the end: no collection need look at it
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     sys.stdout.write(f"{port}\n")
