@@ -53,7 +53,11 @@ def stand(cluster: LiveCluster) -> Iterator[LiveCluster]:
     apply(cluster, [one for one in items if one not in first])
     cluster.kubectl("rollout", "status", f"deployment/{ENGINE}", "-n", OURS.serving, "--timeout=60s")
     yield cluster
-    cluster.kubectl("delete", "namespace", OURS.gateway, OURS.serving, OURS.audit, "--wait=true")
+    namespaces = (OURS.gateway, OURS.serving, OURS.audit)
+    cluster.kubectl("delete", "namespace", *namespaces, "--wait=false")
+    for namespace in namespaces:  # their time to drain is no matter here
+        cluster.kubectl("delete", "pods", "--all", "-n", namespace, "--force", "--grace-period=0")
+    cluster.kubectl("wait", "--for=delete", *(f"namespace/{name}" for name in namespaces), "--timeout=120s")
     others = [one for one in items if not one["metadata"].get("namespace") and one["kind"] != "Namespace"]
     names = [f"{one['kind'].lower()}/{one['metadata']['name']}" for one in others]
     cluster.kubectl("delete", *names, "--ignore-not-found", "--wait=false")
