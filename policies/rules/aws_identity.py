@@ -79,7 +79,7 @@ def trust(subject: Subject, zone: Zone) -> Iterator[Hit]:
 
 def _service(name: str, zone: Zone) -> str | None:
     """Why a service may not be trusted; None where it may."""
-    service = re.sub(r"\.amazonaws\.(com|eu)$", "", name)
+    service = name.removesuffix(".amazonaws.com")
     if service == name:
         return "it is no service of AWS"
     for code in service.split("."):

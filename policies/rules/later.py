@@ -39,7 +39,7 @@ def allocation(subject: Subject, zone: Zone) -> Iterator[Hit]:
         yield subject.refuse("", seen=subject.resource.kind, why="dynamic resource allocation comes later")
     for pod in kubernetes.pods(subject):
         claims = pod.spec["resourceClaims"]
-        if claims.opaque or any(True for _ in claims.each()):
+        if any(True for _ in claims.each()):
             yield subject.refuse(claims, seen="resourceClaims", why="dynamic resource allocation comes later")
 
 
