@@ -22,5 +22,5 @@ def transparency(subject: Subject, zone: Zone) -> Iterator[Hit]:
     if subject["domainName"].absent or not subject["certificateAuthorityArn"].absent:
         return  # imported, or of a private CA: neither is published by AWS
     where = subject["options"]["certificateTransparencyLoggingPreference"]
-    if where.absent or where.text() == "ENABLED":  # what isn't known yet is remembered
+    if where.text() != "DISABLED":  # what isn't known yet is remembered, and undecided
         yield subject.refuse(where, seen="transparency logging", why="the names in it are public for ever")
