@@ -19,7 +19,7 @@ A check says what must hold `at` each place that its path leads to:
 | key | it holds where |
 |---|---|
 | `never: true` | there is nothing there (without `at`: there is no such resource) |
-| `given: true` | there is something there |
+| `given: true` | there is something there, and no empty list |
 | `is: [...]` | it is one of these; nothing there fails, unless `absent: pass` |
 | `isnt: [...]` | it is none of these; nothing there passes, unless `absent: refuse` |
 | `matches: regex` | the whole text matches; nothing there fails, unless `absent: pass` |
@@ -204,7 +204,7 @@ def _held(subject: Subject, node: Node, check: Check, zone: Zone) -> Iterator[Hi
         elif not node.absent and not node.opaque:
             yield refuse(_name(check.at))
         return
-    if node.absent:
+    if node.absent or (check.given and node.value == []):
         strict = check.given or check.is_ is not None or check.matches is not None
         if check.absent == "refuse" or (strict and check.absent is None):
             yield refuse(f"no {_name(check.at)}")

@@ -146,8 +146,9 @@ def encryption(subject: Subject, zone: Zone) -> Iterator[Hit]:
     needs_whole=True,
 )
 def encryption_unsaid(subject: Subject, zone: Zone) -> Iterator[Hit]:
-    """Engines, with Secrets beside them, in a cluster of which nothing says that etcd is encrypted."""
-    if zone.declares("K46", subject.plan.at) or _eks_encrypts(subject.plan):
+    """Engines, with Secrets beside them, in a cluster of which nothing says that etcd is encrypted. A cluster
+    of EKS says it itself, and aws-encryption.cluster judges what it says."""
+    if zone.declares("K46", subject.plan.at) or subject.plan.by_type.get(_EKS):
         return
     for look in looks(subject.plan, (*carried.HOLDERS, *PODS)):
         if any(True for _ in carried.objects(look, "EncryptionConfiguration")):
@@ -156,14 +157,6 @@ def encryption_unsaid(subject: Subject, zone: Zone) -> Iterator[Hit]:
             if "encryption-provider-config" in told.flags or told.on("secrets-encryption"):
                 return
     yield from _at_an_engine(subject.plan, "that etcd is encrypted in this cluster")
-
-
-def _eks_encrypts(plan: Plan) -> bool:
-    """Whether each EKS cluster of the plan, and there is one, encrypts Secrets with a key of one's own."""
-    clusters = [Node(one.inputs, "", {})["encryptionConfig"] for one in plan.by_type.get(_EKS, ())]
-    return bool(clusters) and all(
-        "secrets" in one["resources"].texts() and not one["provider"]["keyArn"].absent for one in clusters
-    )
 
 
 @rule(

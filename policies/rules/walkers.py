@@ -4,11 +4,11 @@ They judge by context (policies/walkers/): identifiers, denied values and prose 
 come after the typed rules, and see what no type says: a ConfigMap, an argument, an annotation, a Secret.
 """
 
+import re
 from collections.abc import Iterator
 
 from facts.zones import Zone
 from policies import kubernetes
-from policies.model import Resource
 from policies.rule import Hit, Subject, rule
 from policies.walkers import context, destinations, images, places
 from policies.walkers.strings import Leaf
@@ -18,16 +18,17 @@ _HIDDEN = "in a Secret, not shown"
 #: Objects that list the names under which they are themselves reached.
 _OWN_NAMES = ("networking.k8s.io/Ingress", "gateway.networking.k8s.io/")
 
-_NETWORK_POLICY = "networking.k8s.io/NetworkPolicy"
-
-#: Servers that make machines, and controllers below their operating system: rules judge them that know the
-#: zone's management networks as well.
-_MANAGEMENT = {
-    "metal3.io/BareMetalHost": "spec.bmc.address",
-    "pulumi:providers:libvirt": "uri",
-    "pulumi:providers:maas": "apiUrl",
-    "pulumi:providers:proxmoxve": "endpoint",
-    "pulumi:providers:vsphere": "vsphereServer",
+#: Where other rules judge that know more: servers that make machines, and controllers below their operating
+#: system, may stand in the zone's management networks as well; a block of a NetworkPolicy has its exceptions; of
+#: a kubeconfig the current context counts.
+_JUDGED_ELSEWHERE = {
+    "metal3.io/BareMetalHost": re.compile(r"spec\.bmc\.address"),
+    "networking.k8s.io/NetworkPolicy": re.compile(r"spec\..*\.ipBlock\..*"),
+    "pulumi:providers:kubernetes": re.compile(r"kubeconfig.*"),
+    "pulumi:providers:libvirt": re.compile(r"uri"),
+    "pulumi:providers:maas": re.compile(r"apiUrl"),
+    "pulumi:providers:proxmoxve": re.compile(r"endpoint"),
+    "pulumi:providers:vsphere": re.compile(r"vsphereServer"),
 }
 
 
@@ -77,9 +78,9 @@ def destinations_inside(subject: Subject, zone: Zone) -> Iterator[Hit]:
     resource = subject.resource
     assert resource is not None
     own = (resource.kind or "").startswith(_OWN_NAMES)
-    shared = resource.is_provider or (resource.kind or resource.type) in (*_MANAGEMENT, _NETWORK_POLICY)
+    elsewhere = _JUDGED_ELSEWHERE.get(resource.kind or resource.type)
     for leaf, text in _texts(subject):
-        if shared and _judged_elsewhere(resource, leaf):
+        if elsewhere is not None and elsewhere.fullmatch(leaf.path):
             continue
         for escape in destinations.escapes(leaf, text, zone, own_names=own):
             seen = _HIDDEN if leaf.secret else escape.seen
@@ -124,11 +125,3 @@ def images_inside(subject: Subject, zone: Zone) -> Iterator[Hit]:
 def _reads_as_image(token: str, image: images.Image) -> bool:
     """Whether a string is meant as an image: with a registry, a tag or a digest."""
     return bool(token.partition("/")[0].lower() == image.host or image.tag or image.digest)
-
-
-def _judged_elsewhere(resource: Resource, leaf: Leaf) -> bool:
-    if leaf.path == _MANAGEMENT.get(resource.kind or resource.type):
-        return True
-    if resource.is_provider:
-        return leaf.path.startswith("kubeconfig")
-    return resource.kind == _NETWORK_POLICY and "ipBlock" in leaf.keys
