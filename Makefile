@@ -13,6 +13,8 @@ SHARED := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # no target reads the user's kubeconfig, cloud credentials or Pulumi login
 unexport $(filter KUBECONFIG KUBE_% KUBERNETES_% AWS_% AZURE_% ARM_% GOOGLE_% GCLOUD_% CLOUDSDK_% PULUMI_% VAULT_%, $(.VARIABLES))
 unexport PYTHONPATH PYTHONHOME
+# with it each of the many processes would compile all that it imports anew, which takes longer than its work
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help up plan down test scan access score check format mutants bench lock clean-cache set-up lint python
 .DEFAULT_GOAL := help

@@ -41,6 +41,8 @@ WITHHELD = (
     *("OS_", "OVH_", "SCW_", "HCLOUD_", "DIGITALOCEAN_"),
     *("PULUMI_", "VAULT_", "GITHUB_TOKEN", "GITLAB_TOKEN"),
     *PROXIES,
+    # with it program, pack and provider would compile the SDK and the rules anew in each run
+    "PYTHONDONTWRITEBYTECODE",
 )
 
 #: nobody is asked, and nothing is coloured

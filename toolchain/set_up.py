@@ -63,9 +63,8 @@ def _make(digest: str, log: Path, report: Report) -> None:
         run(venv, ROOT, os.environ, log, "making the environment .venv", report)
     STAMP.write_text(f"{digest} begun", encoding="utf-8")
     pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check"]
-    pip.append(
-        "--no-compile"
-    )  # Python compiles what it imports; of the clouds' thousands of modules that is little
+    # Python compiles what it imports; of the clouds' thousands of modules that is little
+    pip.append("--no-compile")
     for what, arguments in (
         ("installing what requirements.txt pins", ["--require-hashes", "--requirement", "requirements.txt"]),
         ("installing the command sovereign", ["--no-deps", "--no-build-isolation", "--editable", "."]),

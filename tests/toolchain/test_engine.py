@@ -214,6 +214,7 @@ def test_kubeconfigs_and_credentials_never_reach_the_engine() -> None:
             "PULUMI_STACK",
             "HTTPS_PROXY",
             "http_proxy",
+            "PYTHONDONTWRITEBYTECODE",
         ],
         "ambient",
     )
