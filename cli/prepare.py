@@ -205,7 +205,7 @@ def keep(*places: str) -> tuple[str, ...]:
     schemes = [place.partition("://")[0] for place in places]
     return (
         *(name for scheme in schemes for name in AUTHENTICATION.get(scheme, ())),
-        *(PROXIES if set(schemes) - {*_HERE} else ()),
+        *(PROXIES if any(scheme not in _HERE for scheme in schemes) else ()),
     )
 
 

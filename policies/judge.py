@@ -35,9 +35,8 @@ def judge(plan: Plan, zone: Zone | None, rules: Iterable[Rule]) -> Judgement:
             raise ValueError(f"there is no zone, and the rule {NO_ZONE} that says so is not among the rules")
         return Judgement(tuple(findings))
     zone = zone.also(plan.stack.declared)
-    by_names: dict[
-        tuple[str, ...], tuple[Rule, ...]
-    ] = {}  # `selected` remembers too, and hashes all rules for it
+    # `selected` remembers as well, but hashes all rules each time
+    by_names: dict[tuple[str, ...], tuple[Rule, ...]] = {}
     for item in plan.objects:
         names = (item.type, *item.kinds)
         if names not in by_names:

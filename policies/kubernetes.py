@@ -5,6 +5,7 @@ Names and defaults are those of the Kubernetes API reference (kubernetes.io/docs
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Final, Literal
 
 from facts.zones import Zone
@@ -39,6 +40,18 @@ class Container:
     def prepares(self) -> bool:
         """It runs to its end before the pod serves: an init container that isn't a sidecar."""
         return self.group == "initContainers" and quiet(self.node)["restartPolicy"].text() != "Always"
+
+    def mount(self, path: str) -> Node | None:
+        """The mount that a path lies on: of those above it, the nearest; None where there is none."""
+        mounts = [
+            (PurePosixPath(place), mount)
+            for mount in self.node["volumeMounts"].each()
+            if (place := mount["mountPath"].text()) is not None
+        ]
+        above = [
+            (len(place.parts), mount) for place, mount in mounts if PurePosixPath(path).is_relative_to(place)
+        ]
+        return max(above, key=lambda one: one[0], default=(0, None))[1]
 
 
 @dataclass(frozen=True)

@@ -142,9 +142,9 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
     def GetAnalyzerInfo(self, request: Any, context: grpc.ServicerContext) -> Any:
         """The rules, each as a policy of its own, so that the engine's events say which passed.
 
-        All are told as policies of the whole stack, which has the last word on each of them. For a policy of
-        single resources the engine lists with every resource, twice, what passed there: with 342 rules that
-        is more work than judging them (NewAnalyzePolicySummary in pkg/resource/analyzer/summary.go, v3.259.0).
+        All are told as policies of the whole stack, which has the last word on each of them. Of policies of
+        single resources the engine lists with every resource, twice, which passed there
+        (NewAnalyzePolicySummary in pkg/resource/analyzer/summary.go, v3.259.0).
         """
         info = wire.AnalyzerInfo(
             name=self._pack,

@@ -184,12 +184,10 @@ def _text(leaf: Leaf) -> str:
 
 def _is_safe(engine: Engine, path: str) -> bool:
     """Whether a folder lies on a volume that is encrypted or in memory."""
-    mounts = [
-        (str(mount["mountPath"].text()), mount["name"].text())
-        for mount in engine.container.node["volumeMounts"].each()
-    ]
-    inside = [(len(at), name) for at, name in mounts if f"{path}/".startswith(f"{at.rstrip('/')}/")]
-    _, name = max(inside, default=(0, None))
+    mount = engine.container.mount(path)
+    if mount is None:
+        return False
+    name = mount["name"].text()
     for volume in engine.container.pod.spec["volumes"].each():
         if volume["name"].text() == name:
             in_memory = volume["emptyDir"]["medium"].text() == "Memory"

@@ -3,7 +3,6 @@
 import posixpath
 import re
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from facts import integrations
 from facts.zones import Zone
@@ -113,17 +112,11 @@ def weights(subject: Subject, zone: Zone) -> Iterator[Hit]:
 
 
 def _mounts_of_weights(engine: Engine) -> Iterator[Node]:
-    """Where the model and its tokenizer lie: of the mounts above each, the nearest."""
-    mounts = [
-        (PurePosixPath(place), mount)
-        for mount in engine.container.node["volumeMounts"].each()
-        if (place := mount["mountPath"].text()) is not None
-    ]
+    """Where the model and its tokenizer lie."""
     read = (*engine.models[:1], *(flag.value for flag in engine.flags("model", "tokenizer")))
-    for path in {PurePosixPath(posixpath.normpath(word.text)) for word in read}:
-        above = [(len(place.parts), mount) for place, mount in mounts if path.is_relative_to(place)]
-        if above:
-            yield max(above, key=lambda one: one[0])[1]
+    for path in {posixpath.normpath(word.text) for word in read}:
+        if (mount := engine.container.mount(path)) is not None:
+            yield mount
 
 
 @rule(

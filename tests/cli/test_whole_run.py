@@ -314,10 +314,8 @@ def test_another_stack_with_a_zone_of_its_own_shares_the_cluster(trial: Trial) -
     settings["embedded"].update(nodes=4, gpusPerNode=8)
     (trial.site / "Pulumi.onprem-paris.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
     zone = yaml.safe_load((ROOT / "stacks" / "zones" / "paris.yaml").read_text(encoding="utf-8"))
-    named = zone | {
-        "runners": [socket.gethostname()]
-    }  # a CI service says that it runs here, see Trial.sovereign
-    (trial.site / "zones" / "paris.yaml").write_text(yaml.safe_dump(named), encoding="utf-8")
+    zone["runners"] = [socket.gethostname()]  # a CI service says that it runs here, see Trial.sovereign
+    (trial.site / "zones" / "paris.yaml").write_text(yaml.safe_dump(zone), encoding="utf-8")
     ready = {one["name"]: one["ready"] for one in trial.json("up", "onprem-paris")["workloads"]}
     assert ready == {"llm-gateway": 2, "llm-audit": 1, "vllm-llama-3-3-70b": 2}
     rooms = {

@@ -150,7 +150,6 @@ def _rendered(stack: str, change: str, in_zone: str, folder: Path) -> Rendered:
         allowed = Zone.model_validate({**allowed.model_dump(), **told})
     assert chosen.aws is not None
     monitor = _Reviewing(stack, chosen.aws.region, chosen.aws.account)
-    # a loop of its own: Pulumi takes the thread's, which another test may have ended
     runtime.begin(monitor.mocks, stack, monitor)
     with patch.dict(os.environ, {sentinels.PREVIEW: Preview.SYMBOLIC.value}):
         until_done(lambda: _program(chosen, site, allowed, stack))()  # type: ignore[no-untyped-call]

@@ -24,7 +24,7 @@ from toolchain.providers.core import (
     Urn,
 )
 from toolchain.providers.core.diff import Difference
-from toolchain.providers.core.preview import VARIABLE, Preview
+from toolchain.providers.core.preview import VARIABLE, Preview, asked
 from toolchain.providers.core.shape import Problem
 from toolchain.providers.core.values import has_unknown, plain
 from toolchain.providers.kubernetes import objects, settings
@@ -140,13 +140,10 @@ class Reviewer(KubernetesProvider):
         )
 
 
-def chosen(arguments: Sequence[str], asked: str) -> Callable[[Log], Provider]:
-    """The provider of a review that a plugin's arguments and the asked preview call for; ends the process
+def chosen(arguments: Sequence[str], text: str) -> Callable[[Log], Provider]:
+    """The provider of a review that a plugin's arguments and the variable's text ask for; ends the process
     where they can't be used."""
-    try:
-        preview = Preview(asked)
-    except ValueError:
-        sys.exit(f"{VARIABLE} is symbolic or ordinary, not {asked!r}: correct it.")
+    preview = asked(text)
     file = next((text.removeprefix(_API) for text in arguments if text.startswith(_API)), None)
     if file is None:
         sys.exit(

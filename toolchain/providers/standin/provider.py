@@ -21,7 +21,7 @@ from toolchain.providers.core import (
     paths,
 )
 from toolchain.providers.core.diff import Difference, differences, replacing, without
-from toolchain.providers.core.preview import VARIABLE, Preview
+from toolchain.providers.core.preview import VARIABLE, Preview, asked
 from toolchain.providers.core.serve import serve
 from toolchain.providers.core.shape import Problem
 from toolchain.providers.core.values import Secret, plain
@@ -297,10 +297,7 @@ def main(package: str, version: str, folder: Path, compute: Mapping[str, Compute
     facts = next(text.removeprefix("--facts=") for text in sys.argv if text.startswith("--facts="))
     known = data.load(folder / f"{package}.yaml")
     sdk = Sdk(f"pulumi_{package.replace('-', '_')}", known.open)
-    try:
-        preview = Preview(os.environ.get(VARIABLE) or "ordinary")
-    except ValueError:
-        sys.exit(f"{VARIABLE} is symbolic or ordinary, not {os.environ[VARIABLE]!r}: correct it.")
+    preview = asked(os.environ.get(VARIABLE) or "ordinary")
     serve(lambda log: StandIn(package, version, sdk, known, data.read(Path(facts)), preview, compute))
 
 
