@@ -12,7 +12,11 @@ import pytest
 
 from tests.support.cluster import LiveCluster
 from tests.toolchain.providers.driving import Driver, Failed, driven, shown
+from toolchain.providers.core.engine import EngineLog
 from toolchain.providers.core.values import UNKNOWN, Secret
+from toolchain.providers.kubernetes import kubeconfig
+from toolchain.providers.kubernetes.client import Client
+from toolchain.providers.kubernetes.waiting import Waiter
 
 pytestmark = pytest.mark.cluster
 
@@ -190,6 +194,39 @@ def test_an_object_of_somebody_else_is_not_overwritten(
     with driven(cluster.kubeconfig, upsertExistingObjects="true") as upserting:
         upserting.create(CONFIG_MAP, "settings", config_map(namespace, {"a": "ours"}))
     assert live(cluster, "configmap", namespace, "settings")["data"] == {"a": "ours"}
+
+
+def test_an_object_that_is_there_and_may_not_be_either_is_refused_in_a_sentence(
+    cluster: LiveCluster, provider: Driver, namespace: str
+) -> None:
+    cluster.kubectl("create", "deployment", "web", "--image=registry.example/web:1", "-n", namespace)
+    with pytest.raises(Failed, match=rf"^Deployment {namespace}/web: the API server refuses it: .*replicas"):
+        provider.preview(DEPLOYMENT, "web", deployment(namespace, replicas=-1))
+    assert "already exists" in provider.engine.text
+
+
+def test_a_change_is_waited_for_and_not_asked_for(cluster: LiveCluster, namespace: str) -> None:
+    client = Client(kubeconfig.load(str(cluster.kubeconfig)))
+    cluster.kubectl("create", "configmap", "settings", "-n", namespace)
+    path = f"/api/v1/namespaces/{namespace}/configmaps/settings"
+    version = client.get(path)["metadata"]["resourceVersion"]
+    assert client.changed(path, version, 1) is False
+    cluster.kubectl("label", "configmap", "settings", "-n", namespace, "seen=true")
+    assert client.changed(path, version, 60) is True
+    assert client.changed("/api/v1/namespaces/x/nothings/settings", version, 60) is None
+
+
+def test_a_deployer_that_may_not_watch_waits_as_well(cluster: LiveCluster, namespace: str) -> None:
+    class Blind(Client):
+        def changed(self, path: str, version: str, seconds: int) -> bool | None:
+            return super().changed(path.replace("/deployments/", "/nothings/"), version, seconds)
+
+    client = Blind(kubeconfig.load(str(cluster.kubeconfig)))
+    cluster.kubectl("create", "deployment", "web", "--image=registry.example/web:1", "-n", namespace)
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/web"
+    waiter = Waiter(client, EngineLog(""), threading.Event())
+    made = client.get(path)
+    assert waiter.ready("urn", path, made, made, 60)["status"]["availableReplicas"] == 1
 
 
 def test_an_import_and_the_same_program_change_nothing(

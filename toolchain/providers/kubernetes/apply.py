@@ -101,22 +101,9 @@ class Applier:
                 request.urn,
             )
             return None
-        obj = _scoped(request.inputs, served)
-        namespace = objects.namespace_of(obj)
-        if namespace in self._absent_namespaces:
-            return self._try_elsewhere(served, obj, request)
         try:
-            if replaces:
-                return self._try_renamed(served, obj, request, namespace)
-            query = self._query(request, dry_run=True, force=upsert and request.forced)
-            return self._apply(served, obj if upsert else _unversioned(obj), request, query)
+            return self._try_served(served, request, upsert, replaces)
         except ApiError as error:
-            if error.missing_namespace:
-                self._absent_namespaces.add(namespace)
-                return self._try_elsewhere(served, obj, request)
-            if error.code == 409 and not upsert:
-                self._log.warning(_exists(obj, request.urn), request.urn)
-                return self._try_renamed(served, obj, request, namespace)
             raise Refused(self._refusal(error, request)) from error
 
     def update(self, request: Request, ignored: Sequence[str]) -> Object:
@@ -230,6 +217,25 @@ class Applier:
                 if error.code != 409 or attempt == TAKE_OVER_ATTEMPTS - 1:
                     raise
 
+    def _try_served(self, served: Served, request: Request, upsert: bool, replaces: bool) -> Object | None:
+        obj = _scoped(request.inputs, served)
+        namespace = objects.namespace_of(obj)
+        if namespace in self._absent_namespaces:
+            return self._try_elsewhere(served, obj, request)
+        try:
+            if replaces:
+                return self._try_renamed(served, obj, request, namespace)
+            query = self._query(request, dry_run=True, force=upsert and request.forced)
+            return self._apply(served, obj if upsert else _unversioned(obj), request, query)
+        except ApiError as error:
+            if error.missing_namespace:
+                self._absent_namespaces.add(namespace)
+                return self._try_elsewhere(served, obj, request)
+            if error.code == 409 and not upsert:
+                self._log.warning(_exists(obj, request.urn), request.urn)
+                return self._try_renamed(served, obj, request, namespace)
+            raise
+
     def _try_elsewhere(self, served: Served, obj: Object, request: Request) -> Object | None:
         namespace = objects.namespace_of(obj)
         self.once(
@@ -244,7 +250,7 @@ class Applier:
             # what is forbidden in one namespace may be allowed in the other
             if error.code in (403, 404):
                 return None
-            raise Refused(self._refusal(error, request)) from error
+            raise
 
     def _try_renamed(self, served: Served, obj: Object, request: Request, namespace: str) -> Object:
         """Tries the object under a name that is free, and gives it back under its own."""

@@ -24,6 +24,8 @@ JSON = "application/json"
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0  # the API server ends a request after as long
 CONNECTIONS = 64
+#: so that those who wait leave connections to those who work; whoever finds no place asks now and then
+WATCHES = 32
 #: how long a server that has answered before may be away, and one that never has
 PATIENCE, FIRST_PATIENCE = 30.0, 3.0
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
@@ -63,6 +65,7 @@ class Client:
         self._answered = False
         self._away_since: float | None = None
         self._stopped = threading.Event()
+        self._watches = threading.BoundedSemaphore(WATCHES)
 
     def stop(self) -> None:
         """From now on a server that is away isn't waited for."""
@@ -81,6 +84,37 @@ class Client:
     ) -> dict[str, Any]:
         """Applies `body` server-side, gives the object as it is then; `warn` takes the server's warnings."""
         return self.request("PATCH", path, query, body, APPLY, warn)
+
+    def changed(self, path: str, version: str, seconds: int) -> bool | None:
+        """Waits until the object at `path` is another than its resourceVersion `version`, `seconds` at most.
+
+        Whether it is; None, and at once, where it can't be watched: it is forbidden, the server is away, or
+        as many as may are watching already.
+        """
+        if not self._watches.acquire(blocking=False):
+            return None
+        collection, _, name = path.rpartition("/")
+        query = urlencode(
+            {
+                "watch": "true",
+                "fieldSelector": f"metadata.name={name}",
+                "resourceVersion": version,
+                "timeoutSeconds": seconds,
+            }
+        )
+        try:
+            response = self._pool.urlopen(
+                "GET", f"{self._base}{collection}?{query}", None, self._headers(None), preload_content=False
+            )
+            try:
+                happened = bool(next(response.stream(1), b""))
+                return happened if response.status == 200 else None
+            finally:
+                response.close()
+        except urllib3.exceptions.HTTPError:
+            return None
+        finally:
+            self._watches.release()
 
     def request(
         self,

@@ -14,7 +14,11 @@ from toolchain.providers.kubernetes.readiness import DEFAULT_SECONDS, readiness_
 from toolchain.providers.kubernetes.reasons import reasons
 from toolchain.providers.kubernetes.refusals import ApiError
 
-PAUSES = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
+#: between the first looks; later ones wait for a change of the object itself, WATCH_SECONDS at most, because
+#: what it takes to be ready may change elsewhere
+PAUSES = (0.05, 0.1, 0.2, 0.3)
+WATCH_SECONDS = 1
+AFTER_CHANGE = 0.1  # an object may change many times a second
 REASONS_SECONDS = 10.0  # between two looks at pods and events while waiting
 
 
@@ -71,8 +75,7 @@ class Waiter:
             if message != told:
                 told = message
                 self._log.status(message, urn)
-            pause = PAUSES[min(attempt, len(PAUSES) - 1)]
-            self._stopped.wait(min(pause, max(0.0, deadline - now)))
+            self._pause(attempt, path, live, deadline - now)
             attempt += 1
             live = self._again(path, live)
 
@@ -108,7 +111,7 @@ class Waiter:
                     if found.get("status") == "True" and found.get("message")
                 ]
                 raise NotReady(f"{objects.described(live)} isn't gone {when}: {message}.", causes, live)
-            self._stopped.wait(PAUSES[min(attempt, len(PAUSES) - 1)])
+            self._pause(attempt, path, live, deadline - time.monotonic())
             attempt += 1
         if told:
             self._log.status("", urn)
@@ -121,6 +124,17 @@ class Waiter:
             if error.code in (403, 404):
                 return None
             raise
+
+    def _pause(self, attempt: int, path: str, live: Object, left: float) -> None:
+        """Waits before the next look, `left` seconds at most: the first times a moment, then for a change."""
+        pause = PAUSES[min(attempt, len(PAUSES) - 1)]
+        if attempt >= len(PAUSES):
+            version = str(objects.metadata(live).get("resourceVersion") or "")
+            if left >= WATCH_SECONDS and self._client.changed(path, version, WATCH_SECONDS) is not None:
+                pause = AFTER_CHANGE
+            else:
+                pause = float(WATCH_SECONDS)
+        self._stopped.wait(max(0.0, min(pause, left)))
 
     def _again(self, path: str, live: Object) -> Object:
         try:
