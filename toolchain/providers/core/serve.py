@@ -1,5 +1,6 @@
 """Puts a provider on a port of 127.0.0.1, prints the port for the engine, and ends when the engine does."""
 
+import gc
 import os
 import signal
 import sys
@@ -42,7 +43,10 @@ def serve(make: Callable[[Log], Provider]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         # the engine's order to end, once all requests are answered; Ctrl-C doesn't reach plugins
         signal.signal(number, lambda *_: ended.set())
+    gc.disable()  # what a provider is made of, a whole SDK for some, stays to the end: nothing to collect
     server, port = start(make, engine)
+    gc.freeze()
+    gc.enable()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
     while os.getppid() == parent and not ended.is_set():
