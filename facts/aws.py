@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from facts.reading import read
 
 #: an API server and its etcd want three
 _FIRST = 3
@@ -134,7 +134,5 @@ def _partition(name: str) -> Partition:
 
 @cache
 def _facts() -> Mapping[str, Any]:
-    facts: Mapping[str, Any] = yaml.safe_load(
-        Path(__file__).with_name("aws.yaml").read_text(encoding="utf-8")
-    )
+    facts: Mapping[str, Any] = read(Path(__file__).with_name("aws.yaml"))
     return facts

@@ -5,14 +5,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from facts.reading import read
 
 
 @cache
 def _facts() -> Mapping[str, Any]:
-    facts: Mapping[str, Any] = yaml.safe_load(
-        Path(__file__).with_name("aws_owned.yaml").read_text(encoding="utf-8")
-    )
+    facts: Mapping[str, Any] = read(Path(__file__).with_name("aws_owned.yaml"))
     return facts
 
 

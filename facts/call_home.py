@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict
+
+from facts.reading import read
 
 
 class _Part(BaseModel):
@@ -81,7 +82,7 @@ class Table(BaseModel):
 @cache
 def table() -> Table:
     file = Path(__file__).with_name("call_home.yaml")
-    return Table.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    return Table.model_validate(read(file))
 
 
 @lru_cache(maxsize=4096)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import yaml
-
 from facts.catalogue import choose
+from facts.reading import read
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,6 @@ def release(version: str | None = None) -> Release:
 
 @cache
 def _known() -> tuple[str, Mapping[str, Release]]:
-    data = yaml.safe_load(Path(__file__).with_name("eks.yaml").read_text(encoding="utf-8"))
+    data = read(Path(__file__).with_name("eks.yaml"))
     releases = {name: Release(name, entry["addons"]) for name, entry in data["releases"].items()}
     return data["newest"], releases

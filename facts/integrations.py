@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from facts.reading import read
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,7 @@ class SecretStore:
 
 @cache
 def _facts() -> Mapping[str, Any]:
-    data: Mapping[str, Any] = yaml.safe_load(
-        Path(__file__).with_name("integrations.yaml").read_text(encoding="utf-8")
-    )
+    data: Mapping[str, Any] = read(Path(__file__).with_name("integrations.yaml"))
     return data
 
 

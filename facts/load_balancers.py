@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-import yaml
+from facts.reading import read
 
 
 @cache
 def internal_annotations() -> Mapping[str, frozenset[str]]:
     """The annotations, with the values (lower case) that mean "internal"."""
-    data = yaml.safe_load(Path(__file__).with_name("load_balancers.yaml").read_text(encoding="utf-8"))
+    data = read(Path(__file__).with_name("load_balancers.yaml"))
     return {entry["name"]: frozenset(entry["values"]) for entry in data["annotations"]}

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-import yaml
+from facts.reading import read
 
 Bypass = Literal["networks", "anywhere", "only"]
 _BYPASSES: tuple[Bypass, ...] = ("networks", "anywhere", "only")
@@ -25,7 +25,5 @@ def injector() -> Mapping[str, Bypass]:
 
 @cache
 def _data() -> dict[str, dict[str, list[str]]]:
-    data: dict[str, dict[str, list[str]]] = yaml.safe_load(
-        Path(__file__).with_name("mesh.yaml").read_text(encoding="utf-8")
-    )
+    data: dict[str, dict[str, list[str]]] = read(Path(__file__).with_name("mesh.yaml"))
     return data

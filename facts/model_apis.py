@@ -3,8 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-import yaml
-
+from facts.reading import read
 from facts.words import plain
 
 
@@ -17,5 +16,5 @@ def words(key: str) -> frozenset[str]:
 @cache
 def listed(key: str) -> tuple[str, ...]:
     """The words that model_apis.yaml lists under a key, as they are written."""
-    data = yaml.safe_load(Path(__file__).with_name("model_apis.yaml").read_text(encoding="utf-8"))
+    data = read(Path(__file__).with_name("model_apis.yaml"))
     return tuple(data[key])

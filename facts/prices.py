@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from facts.reading import read
 
 _FILE = Path(__file__).with_name("prices.yaml")
 
@@ -64,5 +64,5 @@ def _like(cloud: str, region: str) -> Mapping[str, Any]:
 
 @cache
 def _data() -> Mapping[str, Any]:
-    data: Mapping[str, Any] = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
+    data: Mapping[str, Any] = read(_FILE)
     return data

@@ -6,15 +6,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from facts.reading import read
 
 _FILE = Path(__file__).with_name("regions.yaml")
 
 
 @cache
 def _facts() -> Mapping[str, Any]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    facts: Mapping[str, Any] = yaml.load(_FILE.read_text(encoding="utf-8"), Loader=loader)
+    facts: Mapping[str, Any] = read(_FILE)
     return facts
 
 

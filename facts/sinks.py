@@ -3,9 +3,9 @@
 from functools import cache
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
+from facts.reading import read
 from facts.words import plain
 
 
@@ -23,7 +23,7 @@ class Tool(BaseModel):
 @cache
 def tool(name: str) -> Tool:
     """The outputs of a tool, with kinds and keys in their plain spelling."""
-    data = yaml.safe_load(Path(__file__).with_name("sinks.yaml").read_text(encoding="utf-8"))[name]
+    data = read(Path(__file__).with_name("sinks.yaml"))[name]
     groups = {
         group: {plain(kind): [plain(key) for key in keys] for kind, keys in data[group].items()}
         for group in ("own", "vendors", "clouds")

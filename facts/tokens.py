@@ -4,7 +4,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-import yaml
+from facts.reading import read
 
 _FILE = Path(__file__).with_name("tokens.yaml")
 
@@ -12,6 +12,6 @@ _FILE = Path(__file__).with_name("tokens.yaml")
 @cache
 def pattern() -> re.Pattern[str]:
     """Finds a token of any known issuer in a text."""
-    listed = yaml.safe_load(_FILE.read_text(encoding="utf-8"))["tokens"]
+    listed = read(_FILE)["tokens"]
     forms = "|".join(f"{one['prefix']}[\\w-]{{{one['length']}}}" for one in listed)
     return re.compile(rf"\b(?:{forms})", re.ASCII)

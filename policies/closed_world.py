@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from facts.reading import read
+
 _KIT = Path(__file__).with_name("types")
 
 
@@ -36,7 +38,7 @@ def allowed(site: Path | None = None) -> frozenset[str]:
 
 @cache
 def _kit() -> frozenset[str]:
-    families = [family for file in sorted(_KIT.glob("*.yaml")) for family in _read(file)["families"]]
+    families = [family for file in sorted(_KIT.glob("*.yaml")) for family in read(file)["families"]]
     return frozenset(entry for family in families for entry in family["types"])
 
 

@@ -4,15 +4,11 @@ It is built on the protocol's stubs, not on `pulumi_policy.PolicyPack`: that one
 anew for every policy (a thousand resources under sixty policies: sixty thousand times), stops a policy at
 the first unknown value, and does not hand over the stack's name, configuration or dry run. Protocol:
 proto/pulumi/analyzer.proto, v3.259.0.
-
-Nothing may be printed to standard output here: the engine reads the port from it.
 """
 
-import gc
 import json
 import os
 import socket
-import sys
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +20,7 @@ from typing import Any, get_args
 
 import grpc
 from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.struct_pb2 import Struct, Value
 
 from facts import zones
@@ -54,7 +51,7 @@ from policies.rules import SiteRuleError
 from policies.sentence import sentence
 from policies.waivers import Approved, WaiverError
 from protocol import analyzer_pb2 as wire
-from protocol import analyzer_pb2_grpc, plugin_pb2
+from protocol import plugin_pb2
 
 #: The pack of all rules, and the selections from it.
 COMBINED = "sovereign"
@@ -81,19 +78,31 @@ def selection(pack: str, site: Site) -> tuple[Rule, ...]:
     return tuple(rule for rule in found if pack == COMBINED or rule.pack in (pack, "every"))
 
 
-def serve(pack: str) -> None:
-    """Serves one pack until the engine ends it: what `__main__.py` of a pack's folder calls."""
-    server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", _MAX_MESSAGE)])
-    analyzer_pb2_grpc.add_AnalyzerServicer_to_server(Analyzer(pack), server)
-    gc.freeze()  # what the rules are made of stays to the end: no collection need look at it
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    sys.stdout.write(f"{port}\n")
-    sys.stdout.flush()
-    try:
-        server.wait_for_termination()
-    except KeyboardInterrupt:
-        server.stop(None)
+def server(pack: str) -> tuple[grpc.Server, int]:
+    """A server of one pack, and its port on the loopback."""
+    # what gRPC brings for real networks would cost each call a tenth more
+    options = [("grpc.max_receive_message_length", _MAX_MESSAGE), ("grpc.minimal_stack", 1)]
+    made = grpc.server(ThreadPoolExecutor(4), options=options)
+    made.add_generic_rpc_handlers((_handlers(Analyzer(pack)),))
+    return made, made.add_insecure_port("127.0.0.1:0")
+
+
+def _handlers(analyzer: "Analyzer") -> grpc.GenericRpcHandler:
+    """The calls that a pack answers. `Remediate` is none of them, for nothing is changed here: the engine, which
+    asks it of every resource, takes "unimplemented" for that, and gRPC says so at half the cost of an answer."""
+    service = wire.DESCRIPTOR.services_by_name["Analyzer"]
+    return grpc.method_handlers_generic_handler(
+        service.full_name,
+        {
+            method.name: grpc.unary_unary_rpc_method_handler(
+                getattr(analyzer, method.name),
+                request_deserializer=GetMessageClass(method.input_type).FromString,
+                response_serializer=GetMessageClass(method.output_type).SerializeToString,
+            )
+            for method in service.methods
+            if method.name in vars(Analyzer)
+        },
+    )
 
 
 @dataclass
@@ -112,7 +121,7 @@ class Run:
     of_state: bool = False
 
 
-class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
+class Analyzer:
     """One pack in one half of one run. Inputs are recorded by URN as they come, and joined at the end."""
 
     def __init__(self, pack: str) -> None:
@@ -202,12 +211,9 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
 
     # What it asks of each resource, and of all
 
-    def Remediate(self, request: Any, context: grpc.ServicerContext) -> Any:
-        return wire.RemediateResponse()
-
     def Analyze(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Records the inputs, and reports what is known to leak; when it is for real, also what can't be
-        judged."""
+        judged. In the preview half too, because a preview that fails later is not judged as a whole."""
         if not self._run.stack:
             self._of_state(request.urn)
         inputs = mapping(request.properties)
@@ -315,6 +321,8 @@ class Analyzer(analyzer_pb2_grpc.AnalyzerServicer):
                     dependencies=dependencies,
                     recorded=named,
                 )
+            elif (known.parent, known.dependencies) == (told.parent, dependencies):
+                yield known  # with all that it has been asked before
             else:
                 yield replace(known, parent=told.parent, dependencies=dependencies)
 

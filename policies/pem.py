@@ -1,12 +1,18 @@
 """Certificates in the strings of an object, and the addresses that they name."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator
-
-from cryptography import x509
+from typing import TYPE_CHECKING
 
 from policies.model import Node
 from policies.rule import Subject
+
+if (
+    TYPE_CHECKING
+):  # else where it is used: most plans hold no certificate, and every pack waits for its imports
+    from cryptography import x509
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _CERTIFICATE_KEY = re.compile(r"\.(?:crt|cert|pem|cer)$|^ca-?bundle$", re.IGNORECASE)
@@ -28,6 +34,8 @@ def certificates(subject: Subject) -> Iterator[tuple[Node, x509.Certificate | No
 
 def addresses(certificate: x509.Certificate) -> list[str]:
     """The addresses that a certificate names: RFC 5280, 4.2.1.13 (CRL), 4.2.1.15 (deltas), 4.2.2.1 (AIA)."""
+    from cryptography import x509
+
     found: list[x509.GeneralName] = []
     for extension in certificate.extensions:
         value = extension.value
@@ -39,6 +47,8 @@ def addresses(certificate: x509.Certificate) -> list[str]:
 
 
 def _read(pem: str) -> x509.Certificate | None:
+    from cryptography import x509
+
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())
         certificate.extensions  # noqa: B018 - read only when asked for

@@ -25,17 +25,17 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facts.zones import Zone
 from policies.documents import of_yaml
 from policies.model import Finding, Judgement, Plan, Waived
 from policies.rule import Rule
+
+if TYPE_CHECKING:  # else where it is used: most sites have no waiver, and every pack waits for its imports
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 #: how many days a waiver may hold, by its rule's severity
 LONGEST = {"critical": 30, "high": 90, "medium": 180}
@@ -127,8 +127,11 @@ def parse(data: object, file: Path) -> Waiver:
     return waiver
 
 
-def key_of(pem: str) -> Ed25519PublicKey | None:
+def key_of(pem: str) -> "Ed25519PublicKey | None":
     """A public key in PEM, where it is one of ed25519."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
     try:
         key = load_pem_public_key(pem.encode())
     except ValueError:
@@ -204,7 +207,9 @@ def _approved(file: Path, zone: Zone, rules: Mapping[str, Rule], at: date) -> Ap
     return Approved(waiver, file.name, waiver.expires < at)
 
 
-def _signed(waiver: Waiver, name: str, key: Ed25519PublicKey) -> bool:
+def _signed(waiver: Waiver, name: str, key: "Ed25519PublicKey") -> bool:
+    from cryptography.exceptions import InvalidSignature
+
     try:
         key.verify(base64.b64decode(waiver.signatures.get(name, ""), validate=True), waiver.signed_bytes())
     except (InvalidSignature, binascii.Error, ValueError):

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from facts.reading import read
 
 #: the version that the kit deploys
 PINNED = "0.33.0"
@@ -80,6 +80,5 @@ def _bare(flag: str) -> str:
 
 
 def _load(name: str) -> Mapping[str, Any]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    content: Mapping[str, Any] = yaml.load((_FOLDER / name).read_text(encoding="utf-8"), Loader=loader)
+    content: Mapping[str, Any] = read(_FOLDER / name)
     return content

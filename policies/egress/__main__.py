@@ -1,5 +1,5 @@
 """The pack `egress`: where data may go."""
 
-from policies.pack import serve
+from policies.start import serve
 
 serve("egress")

@@ -1,5 +1,5 @@
 """The pack `protection`: how data is protected where it is."""
 
-from policies.pack import serve
+from policies.start import serve
 
 serve("protection")

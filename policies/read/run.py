@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from facts import site as sites
+from facts.reading import read
 from facts.site import Site
 from policies.model import Origin, Runner, StackFacts
 
@@ -52,7 +53,7 @@ def _environments(given: Any) -> Iterator[str]:
 @cache
 def services() -> Mapping[str, Mapping[str, Any]]:
     """How a run tells that a CI service started it, by service, as the data file explains."""
-    told: Mapping[str, Mapping[str, Any]] = yaml.safe_load(_RUNNERS.read_text(encoding="utf-8"))["services"]
+    told: Mapping[str, Mapping[str, Any]] = read(_RUNNERS)["services"]
     return told
 
 

@@ -1,5 +1,5 @@
 """The pack `residency`: where data, keys and state may be."""
 
-from policies.pack import serve
+from policies.start import serve
 
 serve("residency")

@@ -7,8 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from facts.reading import read
 from policies.second_opinion.render import Rendered
 
 TOOL = "checkov"
@@ -72,7 +71,7 @@ class Opinion:
 @cache
 def checks() -> Mapping[str, Mapping[str, str]]:
     """`left_out` and `own`: id of a check -> why."""
-    found = yaml.safe_load(Path(__file__).with_name("checks.yaml").read_text(encoding="utf-8"))
+    found = read(Path(__file__).with_name("checks.yaml"))
     return {key: found[key] or {} for key in ("left_out", "own")}
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from facts.reading import read
 from policies.model import Plan, Resource, Sealed, is_marker
 
 _TYPES = Path(__file__).with_name("types.yaml")
@@ -58,7 +59,7 @@ def render(plan: Plan) -> Rendered:
 
 @cache
 def _forms() -> Mapping[str, Any]:
-    found: Mapping[str, Any] = yaml.safe_load(_TYPES.read_text(encoding="utf-8"))
+    found: Mapping[str, Any] = read(_TYPES)
     return found
 
 

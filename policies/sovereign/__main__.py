@@ -1,5 +1,5 @@
 """The pack `sovereign`: every rule of the kit: where data may be, where it may go, how it is protected."""
 
-from policies.pack import serve
+from policies.start import serve
 
 serve("sovereign")

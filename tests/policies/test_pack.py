@@ -141,6 +141,12 @@ def test_a_known_leak_is_refused_on_its_resource(pack: Pack) -> None:
     assert "route K49" in one.message
 
 
+def test_nothing_is_changed_by_a_pack(pack: Pack) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        pack.stub.Remediate(wire.AnalyzeRequest(urn=urn("a")))
+    assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED  # which the engine takes for "nothing"
+
+
 def test_what_is_clean_passes_and_the_verdict_is_stored(pack: Pack) -> None:
     assert told(pack.analyze("a", config_map(u="https://audit.llm-audit.svc"))) == []
     assert told(pack.analyze_stack("a")) == []

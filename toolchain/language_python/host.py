@@ -202,13 +202,13 @@ def _installed(interpreter: Interpreter) -> Iterator[Distribution]:
 
 
 def _plugins(interpreter: Interpreter) -> Iterator[dict[str, str]]:
-    """`pulumi-plugin.json` of every installed package that has one and names a resource plugin."""
-    for package in _installed(interpreter):
-        for file in package.files or () if package.name.startswith("pulumi") else ():
-            if file.name == "pulumi-plugin.json":
-                described = json.loads(file.read_text())
-                if described.get("resource") and described.get("name"):
-                    yield {"version": package.version, **described}
+    """`pulumi-plugin.json` of every installed SDK that names a resource plugin; each lies in the folder of its
+    package, which is quicker to look for than in the lists of all packages."""
+    for folder in interpreter.site_packages():
+        for file in sorted(Path(folder).glob("pulumi_*/pulumi-plugin.json")):
+            described = json.loads(file.read_text(encoding="utf-8"))
+            if described.get("resource") and described.get("name"):
+                yield {"version": "", **described}
 
 
 def _lines(**streams: IO[bytes]) -> Iterator[tuple[str, bytes]]:

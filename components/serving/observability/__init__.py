@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pulumi import ComponentResource, ResourceOptions
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.core.v1 import ConfigMap
@@ -18,6 +17,7 @@ from components.serving.isolation import Isolation, Place
 from components.serving.keys import Keys
 from components.serving.names import AUDIT, GATEWAY, VLLM, Identity, part
 from components.serving.workload import metadata
+from facts.reading import read
 
 _HERE = Path(__file__).parent
 _VERSION = "monitoring.coreos.com/v1"
@@ -90,7 +90,7 @@ class Observability(ComponentResource):
 
 def rules(places: Mapping[str, str]) -> dict[str, Any]:
     """The spec of the PrometheusRule; `places` are the namespaces by part."""
-    data = yaml.safe_load((_HERE / "alerts.yaml").read_text(encoding="utf-8"))
+    data = read(_HERE / "alerts.yaml")
     recorded = [{"record": one["name"], "expr": _filled(one["expression"], places)} for one in data["record"]]
     alerts = [
         {
@@ -107,7 +107,7 @@ def rules(places: Mapping[str, str]) -> dict[str, Any]:
 
 def dashboard(places: Mapping[str, str]) -> dict[str, Any]:
     """The dashboard as Grafana's JSON."""
-    data = yaml.safe_load((_HERE / "dashboard.yaml").read_text(encoding="utf-8"))
+    data = read(_HERE / "dashboard.yaml")
     panels = [
         {
             "id": number + 1,
