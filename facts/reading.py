@@ -1,5 +1,5 @@
-"""The kit's own data files, read by libyaml where PyYAML has it: a tenth of the time, which every pack and
-provider spends before it can start."""
+"""The kit's own data files, read by libyaml where PyYAML has it: a fraction of the time, which every pack
+spends before it can start."""
 
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Certificates in the strings of an object, and the addresses that they name."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -18,7 +16,7 @@ _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re
 _CERTIFICATE_KEY = re.compile(r"\.(?:crt|cert|pem|cer)$|^ca-?bundle$", re.IGNORECASE)
 
 
-def certificates(subject: Subject) -> Iterator[tuple[Node, x509.Certificate | None]]:
+def certificates(subject: Subject) -> Iterator[tuple[Node, "x509.Certificate | None"]]:
     """The certificates of an object, wherever they stand; None: one that can't be read. A string that isn't
     known is remembered where its key says that it is a certificate."""
     assert subject.resource is not None
@@ -32,7 +30,7 @@ def certificates(subject: Subject) -> Iterator[tuple[Node, x509.Certificate | No
             Node(leaf.value, leaf.path, subject.touched).text()
 
 
-def addresses(certificate: x509.Certificate) -> list[str]:
+def addresses(certificate: "x509.Certificate") -> list[str]:
     """The addresses that a certificate names: RFC 5280, 4.2.1.13 (CRL), 4.2.1.15 (deltas), 4.2.2.1 (AIA)."""
     from cryptography import x509
 
@@ -46,7 +44,7 @@ def addresses(certificate: x509.Certificate) -> list[str]:
     return [name.value for name in found if isinstance(name, x509.UniformResourceIdentifier)]
 
 
-def _read(pem: str) -> x509.Certificate | None:
+def _read(pem: str) -> "x509.Certificate | None":
     from cryptography import x509
 
     try:

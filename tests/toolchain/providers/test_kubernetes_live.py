@@ -216,17 +216,26 @@ def test_a_change_is_waited_for_and_not_asked_for(cluster: LiveCluster, namespac
     assert client.changed("/api/v1/namespaces/x/nothings/settings", version, 60) is None
 
 
-def test_a_deployer_that_may_not_watch_waits_as_well(cluster: LiveCluster, namespace: str) -> None:
-    class Blind(Client):
-        def changed(self, path: str, version: str, seconds: int) -> bool | None:
-            return super().changed(path.replace("/deployments/", "/nothings/"), version, seconds)
+@pytest.mark.parametrize("may_watch", [True, False])
+def test_what_takes_longer_is_watched_and_a_deployer_that_may_not_waits_as_well(
+    cluster: LiveCluster, namespace: str, may_watch: bool
+) -> None:
+    answers = []
 
-    client = Blind(kubeconfig.load(str(cluster.kubeconfig)))
-    cluster.kubectl("create", "deployment", "web", "--image=registry.example/web:1", "-n", namespace)
+    class Told(Client):
+        def changed(self, path: str, version: str, seconds: int) -> bool | None:
+            asked = path if may_watch else path.replace("/deployments/", "/nothings/")
+            answers.append(super().changed(asked, version, seconds))
+            return answers[-1]
+
+    client = Told(kubeconfig.load(str(cluster.kubeconfig)))
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments/web"
-    waiter = Waiter(client, EngineLog(""), threading.Event())
-    made = client.get(path)
+    slow = deployment(namespace)
+    slow["spec"]["minReadySeconds"] = 3
+    made = client.request("POST", path.rpartition("/")[0], None, slow)
+    waiter = Waiter(client, EngineLog(), threading.Event())
     assert waiter.ready("urn", path, made, made, 60)["status"]["availableReplicas"] == 1
+    assert True in answers if may_watch else set(answers) == {None}
 
 
 def test_an_import_and_the_same_program_change_nothing(

@@ -94,21 +94,20 @@ class Client:
         if not self._watches.acquire(blocking=False):
             return None
         collection, _, name = path.rpartition("/")
-        query = urlencode(
-            {
-                "watch": "true",
-                "fieldSelector": f"metadata.name={name}",
-                "resourceVersion": version,
-                "timeoutSeconds": seconds,
-            }
-        )
+        query = {
+            "watch": "true",
+            "fieldSelector": f"metadata.name={name}",
+            "resourceVersion": version,
+            "timeoutSeconds": str(seconds),
+        }
         try:
-            response = self._pool.urlopen(
-                "GET", f"{self._base}{collection}?{query}", None, self._headers(None), preload_content=False
-            )
+            url = self._url(collection, query)
+            response = self._pool.urlopen("GET", url, None, self._headers(None), preload_content=False)
+            if response.status != 200:
+                response.drain_conn()  # which leaves the connection to others
+                return None
             try:
-                happened = bool(next(response.stream(1), b""))
-                return happened if response.status == 200 else None
+                return bool(next(response.stream(1), b""))
             finally:
                 response.close()
         except urllib3.exceptions.HTTPError:
@@ -126,7 +125,7 @@ class Client:
         warn: Callable[[str], None] | None = None,
     ) -> dict[str, Any]:
         """Sends one request, again while the server is away or busy, and gives the parsed answer."""
-        url = f"{self._base}{path}?{urlencode(query)}" if query else f"{self._base}{path}"
+        url = self._url(path, query)
         data = None if body is None else json.dumps(body).encode()
         sent = False
         attempt = 0
@@ -153,6 +152,9 @@ class Client:
                 if not _passes(refusal) or not self._wait(attempt, response.headers.get("Retry-After")):
                     raise refusal
             attempt += 1
+
+    def _url(self, path: str, query: Mapping[str, str] | None) -> str:
+        return f"{self._base}{path}?{urlencode(query)}" if query else f"{self._base}{path}"
 
     def _headers(self, content_type: str | bytes | None) -> dict[str, str]:
         headers = {"Accept": JSON, "User-Agent": f"sovereign-kubernetes-provider/{VERSION}"}
