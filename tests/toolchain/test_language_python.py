@@ -1,5 +1,6 @@
 """The Python language host, driven over its own protocol as the engine drives it; no engine is needed."""
 
+import json
 import os
 import shutil
 import signal
@@ -186,3 +187,108 @@ def test_it_ends_with_its_engine(tmp_path: Path) -> None:
             pids = [pid, *(int(started) for started in next(call).stdout.split())]
             engine.kill()
             assert eventually(lambda: all(map(gone, pids)))
+
+
+#: what stands for the SDK's start script: tells what reached it, and ends as its program's name says
+SAYS = """
+import json, os, sys
+print(json.dumps({
+    "arguments": sys.argv[1:],
+    "config": os.environ["PULUMI_CONFIG"],
+    "shown": "hunter2" in open("/proc/self/environ").read(),
+    "read": sys.stdin.read(),
+    "path": sys.path[0],
+    "sdk": "pulumi" in sys.modules,
+    "pid": os.getpid(),
+}), flush=True)
+sys.exit({"fails": 1, "bails": 32}.get(sys.argv[-1], 0))
+"""
+
+
+def program(folder: Path, *args: str) -> Any:
+    described = info(folder, virtualenv=str(VENV))
+    return language_pb2.RunRequest(
+        info=described,
+        program=str(folder),
+        pwd=str(folder),
+        project="p",
+        stack="s",
+        args=args,
+        config={"p:key": "hunter2"},
+        dryRun=True,
+        parallel=4,
+        monitor_address="127.0.0.1:2",
+    )
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    """The programs of a host that live, or are being ended."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            mine = parent == process.pid and b"program.py" in stat.with_name("cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if mine:
+            found.append(int(stat.parent.name))
+    return found
+
+
+def required(folder: Path) -> Any:
+    return language_pb2.GetRequiredPackagesRequest(info=info(folder, virtualenv=str(VENV)))
+
+
+def test_a_program_is_started_ahead_and_told_what_to_run_when_it_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "pulumi-language-python-exec").write_text(SAYS)
+    with host(tmp_path) as (client, process):
+        assert process.stdout
+        client.GetRequiredPackages(required(tmp_path))
+        (ahead,) = children(process)
+        assert client.Run(program(tmp_path, "more")) == language_pb2.RunResponse()
+        said = json.loads(process.stdout.readline())
+    assert said["pid"] == ahead
+    assert {"--dry_run", "true", "more"} < set(said["arguments"])
+    assert said["config"] == '{"p:key": "hunter2"}'
+    assert (said["shown"], said["read"], said["path"], said["sdk"]) == (False, "", str(tmp_path), True)
+
+
+def test_a_program_runs_that_nobody_announced(tmp_path: Path) -> None:
+    (tmp_path / "pulumi-language-python-exec").write_text(SAYS)
+    with host(tmp_path) as (client, _):
+        assert client.Run(program(tmp_path, "fails")).error == "the program ended with exit code 1"
+        assert client.Run(program(tmp_path, "bails")).bail
+
+
+def test_a_program_that_was_started_ahead_for_another_folder_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "pulumi-language-python-exec").write_text(SAYS)
+    (tmp_path / "other").mkdir()
+    with host(tmp_path) as (client, process):
+        assert process.stdout
+        client.GetRequiredPackages(required(tmp_path / "other"))
+        (ahead,) = children(process)
+        client.Run(program(tmp_path))
+        assert json.loads(process.stdout.readline())["pid"] != ahead
+        assert eventually(lambda: gone(ahead))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_program_that_was_started_ahead_ends_with_the_host(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "pulumi-language-python-exec").write_text(SAYS)
+    with host(tmp_path) as (client, process):
+        client.GetRequiredPackages(required(tmp_path))
+        (ahead,) = children(process)
+        os.killpg(process.pid, number)
+        assert eventually(lambda: gone(ahead))
+        output, errors = process.communicate(timeout=10)
+        assert (output, errors) == ("", "")
+
+
+def test_a_program_that_died_before_it_was_asked_for_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "pulumi-language-python-exec").write_text(SAYS)
+    with host(tmp_path) as (client, process):
+        client.GetRequiredPackages(required(tmp_path))
+        (ahead,) = children(process)
+        os.kill(ahead, signal.SIGKILL)
+        assert eventually(lambda: gone(ahead))
+        assert client.Run(program(tmp_path)).error == "the program ended with signal 9"

@@ -18,9 +18,16 @@ class Child:
     """One process and all that it starts."""
 
     def __init__(
-        self, command: Sequence[str], directory: Path, environment: Mapping[str, str], *, piped: bool
+        self,
+        command: Sequence[str],
+        directory: Path,
+        environment: Mapping[str, str],
+        *,
+        piped: bool = False,
+        told: bool = False,
     ) -> None:
-        """Starts it. `piped`: its output is read here, else it goes where this process's goes.
+        """Starts it. `piped`: its output is read here, else it goes where this process's goes. `told`: it waits
+        for what `tell` has to say, else there is nothing for it to read.
 
         OSError passes.
         """
@@ -30,7 +37,7 @@ class Child:
             command,
             cwd=directory,
             env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if told else subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             process_group=0,
@@ -50,6 +57,12 @@ class Child:
     def stderr(self) -> IO[bytes]:
         assert self._process.stderr is not None
         return self._process.stderr
+
+    def tell(self, text: str) -> None:
+        """All that it gets to read; one that has ended doesn't hear it."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError), self._process.stdin as pipe:
+            pipe.write(text.encode())
 
     def stop(self) -> None:
         """Asks it to end, and kills it where it doesn't; returns at once. Leaves one alone that has ended."""

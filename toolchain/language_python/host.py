@@ -21,6 +21,8 @@ from protocol import language_pb2, language_pb2_grpc, plugin_pb2
 from toolchain.language_python.children import Child
 from toolchain.language_python.interpreter import Interpreter, NoInterpreter
 
+#: what a program's process starts with
+PROGRAM = Path(__file__).with_name("program.py")
 #: exit code of a program that has already told the user what is wrong
 BAIL = 32
 
@@ -33,6 +35,8 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
         self._engine = engine
         self._executor = executor
         self._children: set[Child] = set()
+        self._lock = threading.Lock()
+        self._ahead: tuple[tuple[Interpreter, Path], Child] | None = None
 
     def close(self) -> None:
         """Kills every process that it started."""
@@ -54,16 +58,13 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
     def Run(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Runs a program to its end. Its output goes to this process's own, where the engine reads it."""
         interpreter = _interpreter(request.info, os.environ, context)
-        environment = interpreter.environment(os.environ)
-        environment["PULUMI_CONFIG"] = json.dumps(dict(request.config))
-        environment["PULUMI_CONFIG_SECRET_KEYS"] = json.dumps(list(request.configSecretKeys))
-        child = self._start(
-            [str(interpreter.python), "-u", str(self._executor), *self._program(request)],
-            Path(request.info.program_directory),
-            environment,
-            context,
-            piped=False,
-        )
+        child = self._program(interpreter, Path(request.info.program_directory), context)
+        self._end_with(context, child)
+        environment = {
+            "PULUMI_CONFIG": json.dumps(dict(request.config)),
+            "PULUMI_CONFIG_SECRET_KEYS": json.dumps(list(request.configSecretKeys)),
+        }
+        child.tell(json.dumps({"arguments": list(self._arguments(request)), "environment": environment}))
         code = child.exit_code.result()
         if code == 0:
             return language_pb2.RunResponse()
@@ -72,7 +73,24 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
         how = f"exit code {code}" if code > 0 else f"signal {-code}"
         return language_pb2.RunResponse(error=f"the program ended with {how}")
 
-    def _program(self, request: Any) -> Iterator[str]:
+    def _program(self, interpreter: Interpreter, directory: Path, context: grpc.ServicerContext) -> Child:
+        """The process of a program that waits to be told what to run; the one that was made ahead, if any."""
+        with self._lock:
+            ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            made_for, child = ahead
+            if made_for == (interpreter, directory):
+                return child
+            child.kill()
+        return self._start(
+            [str(interpreter.python), "-u", str(PROGRAM), str(self._executor)],
+            directory,
+            interpreter.environment(os.environ),
+            context,
+            told=True,
+        )
+
+    def _arguments(self, request: Any) -> Iterator[str]:
         """The start script's arguments."""
         yield from ("--monitor", request.monitor_address)
         yield from ("--engine", self._engine)
@@ -99,6 +117,7 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
             context,
             piped=True,
         )
+        self._end_with(context, child)
         for stream, line in _lines(stdout=child.stdout, stderr=child.stderr):
             if stream == "stdout":
                 yield language_pb2.RunPluginResponse(stdout=line)
@@ -107,7 +126,16 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
         yield language_pb2.RunPluginResponse(exitcode=child.exit_code.result())
 
     def GetRequiredPackages(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """The provider plugins that the installed packages speak for, by their `pulumi-plugin.json`."""
+        """The provider plugins that the installed packages speak for, by their `pulumi-plugin.json`.
+
+        The engine asks it of a program that it is about to run, and starts the packs before it does: the program
+        gets ready meanwhile.
+        """
+        interpreter = _interpreter(request.info, os.environ, context)
+        directory = Path(request.info.program_directory)
+        made = self._program(interpreter, directory, context)
+        with self._lock:
+            self._ahead = (interpreter, directory), made
         packages = [
             plugin_pb2.PackageDependency(
                 name=plugin["name"],
@@ -115,7 +143,7 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
                 version=plugin["version"],
                 server=plugin.get("server", ""),
             )
-            for plugin in _plugins(_interpreter(request.info, os.environ, context))
+            for plugin in _plugins(interpreter)
         ]
         return language_pb2.GetRequiredPackagesResponse(packages=packages)
 
@@ -171,11 +199,12 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
         environment: Mapping[str, str],
         context: grpc.ServicerContext,
         *,
-        piped: bool,
+        piped: bool = False,
+        told: bool = False,
     ) -> Child:
-        """Starts a process that lives no longer than the request does."""
+        """Starts a process that lives no longer than this one does."""
         try:
-            child = Child(command, directory, environment, piped=piped)
+            child = Child(command, directory, environment, piped=piped, told=told)
         except OSError as error:
             context.abort(
                 grpc.StatusCode.FAILED_PRECONDITION,
@@ -183,9 +212,13 @@ class Host(language_pb2_grpc.LanguageRuntimeServicer):
             )
         self._children.add(child)
         child.exit_code.add_done_callback(lambda _: self._children.discard(child))
+        return child
+
+    @staticmethod
+    def _end_with(context: grpc.ServicerContext, child: Child) -> None:
+        """Ends a process with the request that it serves."""
         if not context.add_callback(child.stop):
             child.stop()
-        return child
 
 
 def _interpreter(info: Any, environment: Mapping[str, str], context: grpc.ServicerContext) -> Interpreter:
