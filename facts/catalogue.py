@@ -7,6 +7,11 @@ from typing import Any, TypeVar
 
 import yaml
 
+from facts.reading import read
+
+#: where the kit's own catalogues lie
+_OURS = Path(__file__).parent
+
 Thing = TypeVar("Thing")
 
 
@@ -17,7 +22,7 @@ class CatalogueError(ValueError):
 def entry(file: Path, key: str) -> dict[str, dict[str, Any]]:
     """The mapping of named things under `key` of a YAML file. Raises CatalogueError."""
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+        data = read(file) if file.parent == _OURS else yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CatalogueError(f"{file} can't be read as YAML ({type(error).__name__}): correct it.") from None
     things = data.get(key) if isinstance(data, dict) else None
