@@ -189,8 +189,9 @@ class Zone(_Part):
         return any(one.route == route and one.since <= at <= one.until for one in self.declared)
 
     def also(self, declared: tuple[Declared, ...]) -> "Zone":
-        """The zone with more that somebody answers for."""
-        return self.model_copy(update={"declared": (*self.declared, *declared)}) if declared else self
+        """The zone with more that somebody answers for; itself where it has all of that."""
+        more = tuple(one for one in declared if one not in self.declared)
+        return self.model_copy(update={"declared": (*self.declared, *more)}) if more else self
 
     def system(self, namespace: str | None, image: str) -> System | None:
         """The system that an image is of, by its whole reference in its namespace."""

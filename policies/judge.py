@@ -2,6 +2,8 @@
 tests."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from facts.zones import Zone
@@ -18,10 +20,41 @@ ALL_ON = "run.rules"
 ANY_VALUE = "unknowns.value"
 
 
-def judge(plan: Plan, zone: Zone | None, rules: Iterable[Rule]) -> Judgement:
+#: A finding of a rule, and whether it stands only because a secret is masked here.
+Told = tuple[Finding, bool]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What was said of one resource. `alone`: by rules that asked nothing of the plan, so that they say it in
+    any plan of the same zone. `others`: by the rest, which are `asking`."""
+
+    item: Resource
+    zone: Zone
+    rules: tuple[Rule, ...]
+    alone: tuple[Told, ...]
+    others: tuple[Told, ...]
+    asking: tuple[Rule, ...]
+
+    @property
+    def told(self) -> tuple[Told, ...]:
+        """All of it, without what a rule says that knows less."""
+        both = (*self.alone, *self.others)
+        if not both:  # nearly always
+            return both
+        better = {(finding.path, finding.seen) for finding, _ in both if finding.rule != ANY_VALUE}
+        return tuple(
+            (finding, masked)
+            for finding, masked in both
+            if finding.rule != ANY_VALUE or (finding.path, finding.seen) not in better
+        )
+
+
+def judge(plan: Plan, zone: Zone | None, rules: Iterable[Rule], before: Iterable[Heard] = ()) -> Judgement:
     """Runs every rule over every resource that it selects; an exception in a rule refuses and loses no other.
 
-    Without a zone there is nothing to judge by: the only finding is that it is missing.
+    Without a zone there is nothing to judge by: the only finding is that it is missing. `before`: what was said
+    of resources in other plans; of the very same ones only rules that asked for more are run again.
     """
     chosen = tuple(rules)
     findings: list[Finding] = []
@@ -35,13 +68,14 @@ def judge(plan: Plan, zone: Zone | None, rules: Iterable[Rule]) -> Judgement:
             raise ValueError(f"there is no zone, and the rule {NO_ZONE} that says so is not among the rules")
         return Judgement(tuple(findings))
     zone = zone.also(plan.stack.declared)
+    known = {id(heard.item): heard for heard in before}
     # `selected` remembers as well, but hashes all rules each time
     by_names: dict[tuple[str, ...], tuple[Rule, ...]] = {}
     for item in plan.objects:
         names = (item.type, *item.kinds)
         if names not in by_names:
             by_names[names] = selected(chosen, *names)
-        _collect(_judged(item, plan, zone, by_names[names]), findings, masked)
+        _collect(_hear(item, plan, zone, by_names[names], known.get(id(item))).told, findings, masked)
     _collect(judge_plan(plan, zone, chosen), findings, masked)
     trial = {rule.id for rule in chosen if rule.trial}
     return Judgement(
@@ -51,28 +85,30 @@ def judge(plan: Plan, zone: Zone | None, rules: Iterable[Rule]) -> Judgement:
     )
 
 
-def judge_resource(
-    item: Resource, plan: Plan, zone: Zone, rules: tuple[Rule, ...]
-) -> Iterator[tuple[Finding, bool]]:
-    """The findings of the rules that look at one resource; the flag says that it was only masked here."""
-    return _judged(item, plan, zone, selected(rules, item.type, *item.kinds))
+def judge_resource(item: Resource, plan: Plan, zone: Zone, rules: tuple[Rule, ...]) -> Heard:
+    """What the rules that look at one resource say of it."""
+    return _hear(item, plan, zone, selected(rules, item.type, *item.kinds))
 
 
-def _judged(
-    item: Resource, plan: Plan, zone: Zone, rules: tuple[Rule, ...]
-) -> Iterator[tuple[Finding, bool]]:
+def _hear(
+    item: Resource, plan: Plan, zone: Zone, rules: tuple[Rule, ...], before: Heard | None = None
+) -> Heard:
+    known = before if before and before.zone is zone and before.rules is rules else None
+    alone: list[Told] = list(known.alone) if known else []
+    others: list[Told] = []
+    asking: list[Rule] = []
     subject = Subject(plan, item)
-    found = []
-    for rule in rules:
-        found += _apply(rule, subject, zone)
+    for rule in known.asking if known else rules:
+        subject.asked = False
+        found = _apply(rule, subject, zone)
         if subject.touched:
             subject.touched.clear()  # each rule answers for what it touches
-    if not found:
-        return
-    told = {(finding.path, finding.seen) for finding, _ in found if finding.rule != ANY_VALUE}
-    for finding, masked in found:
-        if finding.rule != ANY_VALUE or (finding.path, finding.seen) not in told:
-            yield finding, masked
+        if subject.asked:
+            asking.append(rule)
+            others += found
+        else:
+            alone += found
+    return Heard(item, zone, rules, tuple(alone), tuple(others), tuple(asking))
 
 
 def judge_plan(plan: Plan, zone: Zone, rules: tuple[Rule, ...]) -> Iterator[tuple[Finding, bool]]:
@@ -84,8 +120,27 @@ def judge_plan(plan: Plan, zone: Zone, rules: tuple[Rule, ...]) -> Iterator[tupl
 
 @lru_cache(maxsize=4096)
 def selected(rules: tuple[Rule, ...], *names: str) -> tuple[Rule, ...]:
-    """The rules that look at resources of a type and kinds."""
-    return tuple(rule for rule in rules if rule.scope == "resource" and rule.selects(*names))
+    """The rules that look at resources which have one of these as their type token or kind, in their order."""
+    exact, patterns = _places(rules)
+    found = {place for name in names for place in exact.get(name, ())}
+    for pattern, places in patterns.items():
+        if any(fnmatchcase(name, pattern) for name in names):
+            found.update(places)
+    return tuple(rules[place] for place in sorted(found))
+
+
+@lru_cache(maxsize=8)
+def _places(rules: tuple[Rule, ...]) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
+    """Where among the rules are those for a name, and those for a pattern of names."""
+    exact: dict[str, list[int]] = {}
+    patterns: dict[str, list[int]] = {}
+    for place, rule in enumerate(rules):
+        if rule.scope == "resource":
+            for name in rule.names:
+                exact.setdefault(name, []).append(place)
+            for pattern in rule.patterns:
+                patterns.setdefault(pattern, []).append(place)
+    return exact, patterns
 
 
 def _apply(rule: Rule, subject: Subject, zone: Zone) -> list[tuple[Finding, bool]]:

@@ -11,10 +11,10 @@ import os
 import socket
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import lru_cache
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any, get_args
 
@@ -30,7 +30,7 @@ from facts.zones import Zone
 from policies import closed_world, released, rules, verdict, waivers
 from policies.closed_world import TypesError
 from policies.documents import of_yaml
-from policies.judge import ALL_ON, NO_ZONE, UNKNOWN_ROUTE, judge, judge_resource, selected
+from policies.judge import ALL_ON, NO_ZONE, UNKNOWN_ROUTE, Heard, judge, judge_resource, selected
 from policies.model import (
     STACK_REFERENCE,
     UNKNOWN,
@@ -128,17 +128,22 @@ class Analyzer:
         self._pack = pack
         self._site: Site | None = None
         self._rules: tuple[Rule, ...] = ()
-        self._levels: dict[str, int] = {}
-        self._run = Run()
+        self._active: tuple[Rule, ...] = ()
+        self._lowered: tuple[str, ...] = ()
+        self._problem: str | None = None
+        self._aside = ThreadPoolExecutor(1)
+        self._all_asked = threading.Event()
         self._recorded: dict[str, Resource] = {}
-        self._judged: dict[str, tuple[tuple[Finding, bool], ...]] = {}
+        self._heard: list[Heard] = []
         self._lock = threading.Lock()
         try:
             self._site = Site.current()
             self._rules = selection(pack, self._site)
         except (SiteError, SiteRuleError) as error:
-            self._run.problem = str(error)
+            self._problem = str(error)
             self._rules = tuple(rule for rule in rules.load() if rule.id == NO_ZONE)
+        self._active = self._rules
+        self._run = Run(problem=self._problem)
 
     # What the engine asks first
 
@@ -166,14 +171,31 @@ class Analyzer:
         return info
 
     def ConfigureStack(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """The stack, its configuration, and which half this is."""
-        config = dict(request.config)
-        self._run = self._configured(request.stack, config, request.config_secret_keys, request.dry_run)
+        """The stack, its configuration, and which half this is. What follows from that is read when the engine
+        has asked all that it asks first, while it starts the program."""
+        config, secrets = dict(request.config), tuple(request.config_secret_keys)
+
+        def read() -> Run:
+            self._all_asked.wait()
+            return self._configured(request.stack, config, secrets, request.dry_run)
+
+        self._coming = self._aside.submit(read)
+        # takes long to import, and most stacks hold certificates
+        self._aside.submit(import_module, "cryptography.x509")
         return wire.AnalyzerStackConfigureResponse()
 
+    @property
+    def _run(self) -> Run:
+        self._all_asked.set()
+        return self._coming.result()
+
+    @_run.setter
+    def _run(self, run: Run) -> None:
+        self._coming = Future()
+        self._coming.set_result(run)
+
     def _configured(self, stack: str, config: dict[str, str], secrets: Iterable[str], dry_run: bool) -> Run:
-        run = Run(stack=stack, dry_run=dry_run, facts=stack_facts(config, stack))
-        run.problem = self._run.problem
+        run = Run(stack, dry_run, stack_facts(config, stack), problem=self._problem)
         if self._site is not None and run.problem is None:
             try:
                 run.types = closed_world.allowed(self._site.folder)
@@ -206,7 +228,13 @@ class Analyzer:
     def Configure(self, request: Any, context: grpc.ServicerContext) -> Empty:
         """Enforcement levels from --policy-pack-config. A rule that is off does not run, so the verdict lacks
         it; the rule that says so can't be switched off."""
-        self._levels = {name: config.enforcementLevel for name, config in request.policyConfig.items()}
+        levels = {name: config.enforcementLevel for name, config in request.policyConfig.items()}
+        off = {id for id, level in levels.items() if level == wire.DISABLED}
+        self._active = tuple(rule for rule in self._rules if rule.id == ALL_ON or rule.id not in off)
+        self._lowered = tuple(
+            sorted(id for id, level in levels.items() if level in (wire.ADVISORY, wire.DISABLED))
+        )
+        self._all_asked.set()
         return Empty()
 
     # What it asks of each resource, and of all
@@ -233,18 +261,16 @@ class Analyzer:
         )
         with self._lock:
             self._recorded[resource.urn] = resource
-        run, active = self._run, self._active()
+        run, active = self._run, self._active
         response = wire.AnalyzeResponse()
         if run.zone is None or run.problem:
             return response  # said once, of the whole stack
-        plan = replace(self._plan((resource,)), whole=False)
-        found = tuple(
-            one for item in resource.items() for one in judge_resource(item, plan, run.zone, active)
-        )
+        plan = self._plan((resource,), whole=False)
+        heard = tuple(judge_resource(item, plan, run.zone, active) for item in resource.items())
         with self._lock:
-            self._judged[resource.urn] = found
-        clear = tuple(finding for finding, masked in found if not masked and _decided_alone(finding, run))
-        standing = waivers.apply(Judgement(clear), run.waivers, plan).findings
+            self._heard += heard
+        clear = _clear(heard, run)
+        standing = waivers.apply(Judgement(tuple(sorted(clear))), run.waivers, plan).findings
         response.diagnostics.extend(self._diagnostic(finding) for finding in standing)
         return response
 
@@ -252,17 +278,13 @@ class Analyzer:
         """Judges the plan as a whole, with dependencies; in the preview half, stores the verdict."""
         if not self._run.stack and request.resources:
             self._of_state(request.resources[0].urn)
-        run, active = self._run, self._active()
+        run, active = self._run, self._active
         plan = self._plan(self._joined(request.resources))
-        judgement = Judgement((_cannot(run.problem),)) if run.problem else judge(plan, run.zone, active)
+        problem = Judgement((_cannot(run.problem),)) if run.problem else None
+        judgement = problem or judge(plan, run.zone, active, self._heard)
         judgement = waivers.apply(judgement, run.waivers, plan)
         response = wire.AnalyzeResponse()
-        told = {
-            finding
-            for found in self._judged.values()
-            for finding, masked in found
-            if not masked and _decided_alone(finding, run)
-        }
+        told = _clear(self._heard, run)
         response.diagnostics.extend(
             self._diagnostic(finding)
             for finding in (*judgement.findings, *judgement.warnings)
@@ -286,19 +308,15 @@ class Analyzer:
 
     # Helpers
 
-    def _active(self) -> tuple[Rule, ...]:
-        off = frozenset(id for id, level in self._levels.items() if level == wire.DISABLED)
-        return _without(self._rules, off)
-
-    def _plan(self, resources: Iterable[Resource]) -> Plan:
-        low = (wire.ADVISORY, wire.DISABLED)
-        lowered = tuple(sorted(id for id, level in self._levels.items() if level in low))
-        facts = replace(self._run.facts, lowered=lowered)
+    def _plan(self, resources: Iterable[Resource], *, whole: bool = True) -> Plan:
+        facts = replace(self._run.facts, lowered=self._lowered)
         known = tuple(resources)
         spared: frozenset[str] = frozenset()
         if self._site is not None and any(one.ended for one in self._run.waivers):
             spared = released.unchanged(released.file_of(self._site, self._run.stack), known)
-        return Plan.of(known, facts, source="engine", allowed_types=self._run.types, unchanged=spared)
+        return Plan.of(
+            known, facts, whole=whole, source="engine", allowed_types=self._run.types, unchanged=spared
+        )
 
     def _joined(self, resources: Iterable[Any]) -> Iterator[Resource]:
         """The recorded inputs with parents and dependencies; a resource that was never recorded says so."""
@@ -351,6 +369,16 @@ class Analyzer:
         return shown
 
 
+def _clear(heard: Iterable[Heard], run: Run) -> set[Finding]:
+    """The findings that need no other resource."""
+    return {
+        finding
+        for one in heard
+        for finding, masked in one.told
+        if not masked and _decided_alone(finding, run)
+    }
+
+
 def _decided_alone(finding: Finding, run: Run) -> bool:
     """Whether a finding on a single resource stands whatever else the plan holds.
 
@@ -381,11 +409,6 @@ def _cannot(problem: str) -> Finding:
         fix="Put it right and plan again.",
         verdict=Verdict.UNDECIDED,
     )
-
-
-@lru_cache(maxsize=8)
-def _without(known: tuple[Rule, ...], off: frozenset[str]) -> tuple[Rule, ...]:
-    return tuple(rule for rule in known if rule.id == ALL_ON or rule.id not in off)
 
 
 def _not_applicable(active: tuple[Rule, ...], plan: Plan) -> Iterator[Any]:

@@ -11,7 +11,6 @@ Nothing here does I/O or knows the engine.
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any, Literal, TypeVar, cast
 
@@ -40,12 +39,19 @@ class Hit:
 
 @dataclass
 class Subject:
-    """What a rule looks at: one resource of a plan (None for a rule about the plan), and what it touched."""
+    """What a rule looks at: one resource of a plan (None for a rule about the plan), and what it touched.
+    `asked`: it read something of the plan besides the resource."""
 
-    plan: Plan
+    _plan: Plan
     resource: Resource | None = None
     touched: dict[str, Touch] = field(default_factory=dict)
-    _made: dict[Hashable, tuple[Any, dict[str, Touch]]] = field(default_factory=dict, repr=False)
+    asked: bool = False
+    _made: dict[Hashable, tuple[Any, dict[str, Touch], bool]] = field(default_factory=dict, repr=False)
+
+    @property
+    def plan(self) -> Plan:
+        self.asked = True
+        return self._plan
 
     @cached_property
     def inputs(self) -> Node:
@@ -57,18 +63,21 @@ class Subject:
         return self.inputs[key]
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What `make` gives, made once for all rules that look at the resource. What it could not read is
-        remembered for each of them."""
+        """What `make` gives, made once for all rules that look at the resource. What it could not read, and
+        whether it asked for the plan, is remembered for each of them."""
         found = self._made.get(key)
         if found is None:
-            before = dict(self.touched)
+            before, asked = dict(self.touched), self.asked
             self.touched.clear()
+            self.asked = False
             made = make()
-            found = self._made[key] = made, dict(self.touched)
+            found = self._made[key] = made, dict(self.touched), self.asked
             self.touched.clear()
             self.touched.update(before)
+            self.asked = asked
         for path, touch in found[1].items():
             self.touched.setdefault(path, touch)
+        self.asked = self.asked or found[2]
         return cast(T, found[0])
 
     def refuse(
@@ -141,18 +150,14 @@ class Rule:
         return " ".join((self.judge.__doc__ or "").split())
 
     @cached_property
-    def _patterns(self) -> tuple[str, ...]:
+    def patterns(self) -> tuple[str, ...]:
+        """Those of its kinds and types that stand for many."""
         return tuple(pattern for pattern in (*self.kinds, *self.types) if any(c in pattern for c in "*?["))
 
     @cached_property
-    def _exact(self) -> frozenset[str]:
-        return frozenset((*self.kinds, *self.types)) - frozenset(self._patterns)
-
-    def selects(self, *names: str) -> bool:
-        """Whether the rule looks at a resource that has one of these as its type token or kind."""
-        return not self._exact.isdisjoint(names) or any(
-            fnmatchcase(name, pattern) for name in names for pattern in self._patterns
-        )
+    def names(self) -> frozenset[str]:
+        """Those that stand for themselves."""
+        return frozenset((*self.kinds, *self.types)) - frozenset(self.patterns)
 
 
 REGISTRY: dict[str, Rule] = {}

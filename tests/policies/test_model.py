@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from facts.zones import Zone
-from policies.judge import judge
+from policies.judge import judge, judge_resource
 from policies.model import MASKED, UNKNOWN, Node, Plan, Resource, Touch, Verdict
 from policies.model.resource import kind_of
 from policies.rule import Hit, Judge, Rule, Subject
@@ -107,6 +107,38 @@ def test_what_is_absent_counts_in_a_whole_plan_only() -> None:
     absent = rule(lacks, scope="plan", needs_whole=True)
     assert judge(plan({}, whole=True), ZONE, [absent]).findings
     assert not judge(plan({}, whole=False), ZONE, [absent]).findings
+
+
+def test_what_asked_for_the_plan_is_asked_again_there() -> None:
+    """Also where the answer was made for another rule; what a resource alone decides is not."""
+    alone = 0
+
+    def size(subject: Subject) -> int:
+        return subject.once("size", lambda: len(subject.plan.resources))
+
+    def first(subject: Subject, zone: Zone) -> Iterator[Hit]:
+        yield subject.refuse("first", seen=str(size(subject)), why="known")
+
+    def second(subject: Subject, zone: Zone) -> Iterator[Hit]:
+        yield subject.refuse("second", seen=str(size(subject)), why="known")
+
+    def lone(subject: Subject, zone: Zone) -> Iterator[Hit]:
+        nonlocal alone
+        alone += 1
+        yield subject.refuse("lone", seen="x", why="known")
+
+    known = tuple(rule(one, f"test.{one.__name__}") for one in (first, second, lone))
+    one, other = plan({}).resources[0], Resource("urn:b", "kubernetes:core/v1:Pod", "b", {})
+    heard = judge_resource(one, Plan.of([one], whole=False), ZONE, known)
+    found = judge(Plan.of([one, other]), ZONE, known, [heard]).findings
+    assert {(each.path, each.seen) for each in found if each.urn == one.urn} == {
+        ("first", "2"),
+        ("second", "2"),
+        ("lone", "x"),
+    }
+    assert alone == 2, "once for each resource"
+    judge(Plan.of([one]), ZONE.model_copy(update={"countries": ("DE",)}), known, [heard])
+    assert alone == 3, "another zone may say otherwise"
 
 
 def test_without_a_zone_the_missing_zone_is_the_finding() -> None:

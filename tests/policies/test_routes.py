@@ -1,12 +1,13 @@
 """Every example in tests/routes/: each leak is refused for its route, each honest plan passes every rule."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from policies import rules
-from policies.judge import judge
+from policies.judge import judge, judge_resource
 from policies.model import Finding
 from policies.rule import Rule
 from tests.support import examples
@@ -111,6 +112,21 @@ def test_findings_keep_to_their_rules_routes() -> None:
             assert one.route in (*_rules()[one.rule].routes, "P22"), (
                 f"{_name(file)}: {one.rule} named {one.route}"
             )
+
+
+def test_what_was_said_of_a_resource_alone_stands_in_the_plan() -> None:
+    """A pack judges resources as they come, and runs again over the plan only those rules that asked for it."""
+    known = tuple(_rules().values())
+    for file in examples.files():
+        plan, zone = _read(file).plan, _read(file).zone
+        if zone is None:
+            continue
+        zone = zone.also(plan.stack.declared)
+        heard = [
+            judge_resource(item, replace(plan, resources=(item,), whole=False), zone, known)
+            for item in plan.objects
+        ]
+        assert judge(plan, zone, known, heard) == judge(plan, zone, known), _name(file)
 
 
 @pytest.mark.parametrize(
