@@ -32,22 +32,14 @@ class Heard:
     item: Resource
     zone: Zone
     rules: tuple[Rule, ...]
-    alone: tuple[Told, ...]
-    others: tuple[Told, ...]
-    asking: tuple[Rule, ...]
+    alone: Sequence[Told]
+    others: Sequence[Told]
+    asking: Sequence[Rule]
 
     @property
-    def told(self) -> tuple[Told, ...]:
+    def told(self) -> Sequence[Told]:
         """All of it, without what a rule says that knows less."""
-        both = (*self.alone, *self.others)
-        if not both:  # nearly always
-            return both
-        better = {(finding.path, finding.seen) for finding, _ in both if finding.rule != ANY_VALUE}
-        return tuple(
-            (finding, masked)
-            for finding, masked in both
-            if finding.rule != ANY_VALUE or (finding.path, finding.seen) not in better
-        )
+        return _best([*self.alone, *self.others])
 
 
 def judge(plan: Plan, zone: Zone | None, rules: Iterable[Rule], before: Iterable[Heard] = ()) -> Judgement:
@@ -75,7 +67,13 @@ def judge(plan: Plan, zone: Zone | None, rules: Iterable[Rule], before: Iterable
         names = (item.type, *item.kinds)
         if names not in by_names:
             by_names[names] = selected(chosen, *names)
-        _collect(_hear(item, plan, zone, by_names[names], known.get(id(item))).told, findings, masked)
+        heard = known.get(id(item))
+        if heard and heard.zone is zone and heard.rules is by_names[names]:
+            alone, (_, others, _) = heard.alone, _hear(item, plan, zone, heard.asking)
+        else:
+            alone, others, _ = _hear(item, plan, zone, by_names[names])
+        if alone or others:  # nearly never
+            _collect(_best([*alone, *others]), findings, masked)
     _collect(judge_plan(plan, zone, chosen), findings, masked)
     trial = {rule.id for rule in chosen if rule.trial}
     return Judgement(
@@ -87,31 +85,42 @@ def judge(plan: Plan, zone: Zone | None, rules: Iterable[Rule], before: Iterable
 
 def judge_resource(item: Resource, plan: Plan, zone: Zone, rules: tuple[Rule, ...]) -> Heard:
     """What the rules that look at one resource say of it."""
-    return _hear(item, plan, zone, selected(rules, item.type, *item.kinds))
+    chosen = selected(rules, item.type, *item.kinds)
+    return Heard(item, zone, chosen, *_hear(item, plan, zone, chosen))
 
 
 def _hear(
-    item: Resource, plan: Plan, zone: Zone, rules: tuple[Rule, ...], before: Heard | None = None
-) -> Heard:
-    known = before if before and before.zone is zone and before.rules is rules else None
-    alone: list[Told] = list(known.alone) if known else []
+    item: Resource, plan: Plan, zone: Zone, rules: Iterable[Rule]
+) -> tuple[list[Told], list[Told], list[Rule]]:
+    """What rules say of a resource: those that asked nothing of the plan, and the others, which come third."""
+    alone: list[Told] = []
     others: list[Told] = []
     asking: list[Rule] = []
     subject = Subject(plan, item)
-    for rule in known.asking if known else rules:
-        subject.asked = False
+    for rule in rules:
         found = _apply(rule, subject, zone)
         if subject.touched:
             subject.touched.clear()  # each rule answers for what it touches
         if subject.asked:
+            subject.asked = False
             asking.append(rule)
             others += found
-        else:
+        elif found:
             alone += found
-    return Heard(item, zone, rules, tuple(alone), tuple(others), tuple(asking))
+    return alone, others, asking
 
 
-def judge_plan(plan: Plan, zone: Zone, rules: tuple[Rule, ...]) -> Iterator[tuple[Finding, bool]]:
+def _best(told: Sequence[Told]) -> Sequence[Told]:
+    """Without what a rule says that knows less than another of the same value."""
+    better = {(finding.path, finding.seen) for finding, _ in told if finding.rule != ANY_VALUE}
+    return [
+        (finding, masked)
+        for finding, masked in told
+        if finding.rule != ANY_VALUE or (finding.path, finding.seen) not in better
+    ]
+
+
+def judge_plan(plan: Plan, zone: Zone, rules: tuple[Rule, ...]) -> Iterator[Told]:
     """The findings of the rules about the plan as a whole."""
     for rule in rules:
         if rule.scope == "plan" and (plan.whole or not rule.needs_whole):
@@ -143,9 +152,9 @@ def _places(rules: tuple[Rule, ...]) -> tuple[dict[str, list[int]], dict[str, li
     return exact, patterns
 
 
-def _apply(rule: Rule, subject: Subject, zone: Zone) -> list[tuple[Finding, bool]]:
+def _apply(rule: Rule, subject: Subject, zone: Zone) -> Sequence[Told]:
     hits: list[Hit] = []
-    faults: list[tuple[Finding, bool]] = []
+    faults: Sequence[Told] = ()
     try:
         for hit in rule.judge(subject, zone):
             hits.append(hit)
@@ -153,9 +162,9 @@ def _apply(rule: Rule, subject: Subject, zone: Zone) -> list[tuple[Finding, bool
         why = f"the rule {rule.id} failed on this resource, so it cannot be judged"
         fix = "Report this as a fault of the kit, with the object's shape."
         fault = Hit("", type(error).__name__, why, Verdict.UNDECIDED, fix=fix)
-        faults.append((_finding(rule, subject, fault, faulty=True), False))
+        faults = ((_finding(rule, subject, fault, faulty=True), False),)
     if not (hits or faults or subject.touched):  # nearly always
-        return []
+        return ()
     touched = subject.touched.values()
     if touched and hits:
         unknown = [touch.path for touch in touched if touch.reason == "unknown"]
@@ -212,6 +221,6 @@ def _finding(rule: Rule, subject: Subject, hit: Hit, faulty: bool = False) -> Fi
     )
 
 
-def _collect(results: Iterable[tuple[Finding, bool]], findings: list[Finding], masked: list[Finding]) -> None:
+def _collect(results: Iterable[Told], findings: list[Finding], masked: list[Finding]) -> None:
     for finding, only_masked in results:
         (masked if only_masked else findings).append(finding)

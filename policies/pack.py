@@ -195,7 +195,8 @@ class Analyzer:
         self._coming.set_result(run)
 
     def _configured(self, stack: str, config: dict[str, str], secrets: Iterable[str], dry_run: bool) -> Run:
-        run = Run(stack, dry_run, stack_facts(config, stack), problem=self._problem)
+        facts = replace(stack_facts(config, stack), lowered=self._lowered)
+        run = Run(stack, dry_run, facts, problem=self._problem)
         if self._site is not None and run.problem is None:
             try:
                 run.types = closed_world.allowed(self._site.folder)
@@ -209,11 +210,17 @@ class Analyzer:
                 run.problem = str(error)
         return run
 
-    def _of_state(self, urn: str) -> None:
-        """`pulumi policy analyze` looks at a state and tells nothing of the stack but its URNs: the settings
-        come from the site's file."""
-        stack = urn.split("::", 1)[0].removeprefix("urn:pulumi:")
-        if self._run.stack or self._site is None or not self._site.stack_file(stack).is_file():
+    def _run_of(self, urn: str) -> Run:
+        """The run that a resource is of. `pulumi policy analyze` looks at a state and tells nothing of the stack
+        but its URNs: then the settings come from the site's file."""
+        run = self._run
+        if not run.stack:
+            self._of_state(urn.split("::", 1)[0].removeprefix("urn:pulumi:"))
+            run = self._run
+        return run
+
+    def _of_state(self, stack: str) -> None:
+        if self._site is None or not self._site.stack_file(stack).is_file():
             return
         try:
             config = of_yaml(self._site.stack_file(stack).read_text(encoding="utf-8"))[0]["config"]
@@ -242,15 +249,14 @@ class Analyzer:
     def Analyze(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Records the inputs, and reports what is known to leak; when it is for real, also what can't be
         judged. In the preview half too, because a preview that fails later is not judged as a whole."""
-        if not self._run.stack:
-            self._of_state(request.urn)
+        run, active = self._run_of(request.urn), self._active
         inputs = mapping(request.properties)
         resource = Resource(
             urn=request.urn,
             type=request.type,
             name=request.name,
             # a program may mean this text; in a state that can't be decrypted here it stands for a secret
-            inputs=plain(inputs) if self._run.of_state else inputs,
+            inputs=plain(inputs) if run.of_state else inputs,
             provider=_reference(request.provider),
             parent=request.options.parent,
             custom=True,
@@ -261,11 +267,10 @@ class Analyzer:
         )
         with self._lock:
             self._recorded[resource.urn] = resource
-        run, active = self._run, self._active
         response = wire.AnalyzeResponse()
         if run.zone is None or run.problem:
             return response  # said once, of the whole stack
-        plan = self._plan((resource,), whole=False)
+        plan = self._plan(run, (resource,), whole=False)
         heard = tuple(judge_resource(item, plan, run.zone, active) for item in resource.items())
         with self._lock:
             self._heard += heard
@@ -276,10 +281,9 @@ class Analyzer:
 
     def AnalyzeStack(self, request: Any, context: grpc.ServicerContext) -> Any:
         """Judges the plan as a whole, with dependencies; in the preview half, stores the verdict."""
-        if not self._run.stack and request.resources:
-            self._of_state(request.resources[0].urn)
-        run, active = self._run, self._active
-        plan = self._plan(self._joined(request.resources))
+        run = self._run_of(request.resources[0].urn) if request.resources else self._run
+        active = self._active
+        plan = self._plan(run, self._joined(request.resources))
         problem = Judgement((_cannot(run.problem),)) if run.problem else None
         judgement = problem or judge(plan, run.zone, active, self._heard)
         judgement = waivers.apply(judgement, run.waivers, plan)
@@ -308,15 +312,12 @@ class Analyzer:
 
     # Helpers
 
-    def _plan(self, resources: Iterable[Resource], *, whole: bool = True) -> Plan:
-        facts = replace(self._run.facts, lowered=self._lowered)
+    def _plan(self, run: Run, resources: Iterable[Resource], *, whole: bool = True) -> Plan:
         known = tuple(resources)
         spared: frozenset[str] = frozenset()
-        if self._site is not None and any(one.ended for one in self._run.waivers):
-            spared = released.unchanged(released.file_of(self._site, self._run.stack), known)
-        return Plan.of(
-            known, facts, whole=whole, source="engine", allowed_types=self._run.types, unchanged=spared
-        )
+        if self._site is not None and any(one.ended for one in run.waivers):
+            spared = released.unchanged(released.file_of(self._site, run.stack), known)
+        return Plan.of(known, run.facts, whole=whole, allowed_types=run.types, unchanged=spared)
 
     def _joined(self, resources: Iterable[Any]) -> Iterator[Resource]:
         """The recorded inputs with parents and dependencies; a resource that was never recorded says so."""

@@ -67,18 +67,20 @@ class Subject:
         whether it asked for the plan, is remembered for each of them."""
         found = self._made.get(key)
         if found is None:
-            before, asked = dict(self.touched), self.asked
+            before = dict(self.touched), self.asked
             self.touched.clear()
             self.asked = False
             made = make()
             found = self._made[key] = made, dict(self.touched), self.asked
             self.touched.clear()
-            self.touched.update(before)
-            self.asked = asked
-        for path, touch in found[1].items():
+            self.touched.update(before[0])
+            self.asked = before[1]
+        known, touched, asked = found
+        for path, touch in touched.items():
             self.touched.setdefault(path, touch)
-        self.asked = self.asked or found[2]
-        return cast(T, found[0])
+        if asked:
+            self.asked = True
+        return cast(T, known)
 
     def refuse(
         self,

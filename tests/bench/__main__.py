@@ -59,6 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--objects", type=int, default=OBJECTS, help="objects of a preview")
     parser.add_argument("--made", type=int, default=MADE, help="objects of an up")
     parser.add_argument("--runs", type=int, default=3, help="runs of each; the median counts")
+    parser.add_argument("--pairs", type=int, default=9, help="the same of what differs by a few percent")
     parser.add_argument("--only", choices=["rules", "engine", "rollout", "plans"], help="a part of it")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     chosen = parser.parse_args(arguments)
@@ -67,19 +68,20 @@ def main(arguments: Sequence[str]) -> int:
         "objects": chosen.objects,
         "made": chosen.made,
         "runs": chosen.runs,
+        "pairs": chosen.pairs,
     }
     if chosen.only in (None, "rules"):
         figures["rules"] = _rules(chosen.runs)
     if chosen.only in (None, "engine"):
         with shared_cluster() as cluster:
-            figures["packs"] = _packs(cluster, chosen.objects, chosen.runs)
+            figures["packs"] = _packs(cluster, chosen.objects, chosen.pairs)
             figures["up"] = _up(cluster, "up", estate(chosen.made), chosen.runs)
     if chosen.only in (None, "rollout"):
         with shared_cluster(nodes=NODES) as cluster:
             figures["rollout"] = _up(cluster, "rollout", engines(ENGINES), chosen.runs)
             figures["start"] = _up(cluster, "start", engines(ENGINES, START), chosen.runs)
     if chosen.only in (None, "plans"):
-        figures["plans"] = {name: _plan(name, chosen.runs) for name in CLOUD}
+        figures["plans"] = {name: _plan(name, chosen.pairs) for name in CLOUD}
         figures["parallel"] = _parallel()
     if chosen.json:
         chosen.json.parent.mkdir(parents=True, exist_ok=True)
@@ -121,15 +123,13 @@ def _rules(runs: int) -> dict[str, float]:
     return {"per_resource_1000_s": small, "per_resource_10000_s": large, "ratio": large / small}
 
 
-def _packs(cluster: LiveCluster, size: int, runs: int) -> dict[str, Any]:
+def _packs(cluster: LiveCluster, size: int, pairs: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="sovereign-bench-") as name:
         project = Project(Path(name), cluster, estate(size))
         project.create()
-        bare: list[float] = []
-        packed: list[float] = []
-        for _ in range(runs):  # in turn, so that a machine that slows down slows both
-            bare.append(_seconds(lambda: project.preview(packs=False)))
-            packed.append(_seconds(lambda: project.preview(packs=True)))
+        packed, bare = _in_turn(
+            lambda: project.preview(packs=True), lambda: project.preview(packs=False), pairs
+        )
     ratio = _ratio(packed, bare)
     _say("packs", f"preview of {size} objects: with / without", ratio, *_medians(packed, bare))
     return {"with_s": packed, "without_s": bare, "ratio": ratio}
@@ -162,9 +162,7 @@ def _up(cluster: LiveCluster, figure: str, objects: list[dict[str, Any]], runs: 
     return {"up_s": ours, "kubectl_s": theirs, "ratio": ratio}
 
 
-def _plan(name: str, runs: int) -> dict[str, Any]:
-    bare: list[float] = []
-    packed: list[float] = []
+def _plan(name: str, pairs: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="sovereign-bench-") as folder:
         stack = Stack(name, Site(_site(Path(folder))))
         with review.prepared(stack, "symbolic", None, print) as prepared:
@@ -174,9 +172,7 @@ def _plan(name: str, runs: int) -> dict[str, Any]:
                 done = prepared.engine.run([*verb, *packs])
                 assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
-            for _ in range(runs):
-                bare.append(_seconds(run))
-                packed.append(_seconds(lambda: run("--policy-pack", str(PACK))))
+            packed, bare = _in_turn(lambda: run("--policy-pack", str(PACK)), run, pairs)
     ratio = _ratio(packed, bare)
     _say("plans", f"review of {name}: with the pack / without", ratio, *_medians(packed, bare))
     return {"with_s": packed, "without_s": bare, "ratio": ratio}
@@ -211,6 +207,18 @@ def _seconds(work: Callable[[], Any]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def _in_turn(one: Callable[[], Any], other: Callable[[], Any], pairs: int) -> tuple[list[float], list[float]]:
+    """Seconds of both, each after a first run that doesn't count. A machine that slows down slows both; and
+    which comes first changes, for what one leaves behind may slow the next."""
+    seconds: dict[bool, list[float]] = {True: [], False: []}
+    for turn in range(pairs + 1):
+        for which in (True, False) if turn % 2 else (False, True):
+            taken = _seconds(one if which else other)
+            if turn:
+                seconds[which].append(taken)
+    return seconds[True], seconds[False]
 
 
 def _ratio(one: Sequence[float], other: Sequence[float]) -> float:
