@@ -176,7 +176,7 @@ class Analyzer:
         config, secrets = dict(request.config), tuple(request.config_secret_keys)
 
         def read() -> Run:
-            self._all_asked.wait()
+            self._all_asked.wait(1)  # it may never ask the last of it
             return self._configured(request.stack, config, secrets, request.dry_run)
 
         self._coming = self._aside.submit(read)

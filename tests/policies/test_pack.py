@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -41,6 +42,7 @@ class Pack:
 
     stub: Any
     site: Path
+    process: subprocess.Popen[str]
 
     def configure(self, settings: Any = SETTINGS, dry_run: bool = True) -> None:
         self.stub.ConfigureStack(
@@ -113,7 +115,7 @@ def started(pack: str, tmp_path: Path, **variables: str) -> Iterator[Pack]:
         port = process.stdout.readline().strip()
         assert port.isdigit(), process.stderr.read() if process.stderr else ""
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield Pack(AnalyzerStub(channel), site)
+            yield Pack(AnalyzerStub(channel), site, process)
         process.terminate()
         assert process.stdout.read() == "", "a pack may print nothing but its port"
     finally:
@@ -420,3 +422,10 @@ def test_a_state_is_judged_without_being_told_of_its_stack(tmp_path: Path) -> No
         assert told(pack.analyze("b", LEAK)) == [("walkers.hosts", "b")]
         assert told(pack.analyze_stack("a", "b")) == []
     assert not (site / ".sovereign").exists(), "nothing was run, so nothing is kept"
+
+
+def test_an_interrupt_ends_it_though_the_engine_asked_no_further(tmp_path: Path) -> None:
+    with started("sovereign", tmp_path) as pack:
+        pack.configure()
+        pack.process.send_signal(signal.SIGINT)
+        assert pack.process.wait(timeout=30) == 0
