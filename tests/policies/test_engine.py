@@ -214,5 +214,23 @@ def test_what_the_engine_writes_is_what_the_readers_read(guarded: Guarded) -> No
     assert {one.name for one in state.resources} == {f"sovereign-{STACK}", "first", "second"}
 
 
+def test_the_engine_judges_a_state_by_a_pack(guarded: Guarded) -> None:
+    def analyzed() -> Any:
+        pack = ["--policy-pack", str(ROOT / "policies" / "sovereign")]
+        return guarded.engine.run(["policy", "analyze", "--stack", STACK, *pack])
+
+    assert guarded.up(pack="sovereign").returncode == 0
+    assert analyzed().returncode == 0, said(analyzed())
+    state = json.loads(guarded.engine.run(["stack", "export", "--stack", STACK]).stdout)
+    for resource in state["deployment"]["resources"]:
+        if resource["urn"].endswith("::first"):
+            resource["inputs"] = resource["outputs"] = {"url": "https://evil.example"}
+    (guarded.folder / "state.json").write_text(json.dumps(state))
+    guarded.engine.run(["stack", "import", "--stack", STACK, "--file", str(guarded.folder / "state.json")])
+    leak = analyzed()
+    assert leak.returncode == 1
+    assert "evil.example; it is outside zone local" in said(leak)
+
+
 def test_the_pack_is_where_the_command_line_looks_for_it() -> None:
     assert (PACK / "PulumiPolicy.yaml").is_file()
