@@ -3,7 +3,6 @@ tests."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from facts.zones import Zone
@@ -68,12 +67,10 @@ def judge(plan: Plan, zone: Zone | None, rules: Iterable[Rule], before: Iterable
         if names not in by_names:
             by_names[names] = selected(chosen, *names)
         heard = known.get(id(item))
-        if heard and heard.zone is zone and heard.rules is by_names[names]:
-            alone, (_, others, _) = heard.alone, _hear(item, plan, zone, heard.asking)
-        else:
-            alone, others, _ = _hear(item, plan, zone, by_names[names])
-        if alone or others:  # nearly never
-            _collect(_best([*alone, *others]), findings, masked)
+        same = heard if heard and heard.zone is zone and heard.rules is by_names[names] else None
+        alone, others, _ = _hear(item, plan, zone, same.asking if same else by_names[names])
+        if said := [*(same.alone if same else ()), *alone, *others]:  # nearly never
+            _collect(_best(said), findings, masked)
     _collect(judge_plan(plan, zone, chosen), findings, masked)
     trial = {rule.id for rule in chosen if rule.trial}
     return Judgement(
@@ -129,27 +126,8 @@ def judge_plan(plan: Plan, zone: Zone, rules: tuple[Rule, ...]) -> Iterator[Told
 
 @lru_cache(maxsize=4096)
 def selected(rules: tuple[Rule, ...], *names: str) -> tuple[Rule, ...]:
-    """The rules that look at resources which have one of these as their type token or kind, in their order."""
-    exact, patterns = _places(rules)
-    found = {place for name in names for place in exact.get(name, ())}
-    for pattern, places in patterns.items():
-        if any(fnmatchcase(name, pattern) for name in names):
-            found.update(places)
-    return tuple(rules[place] for place in sorted(found))
-
-
-@lru_cache(maxsize=8)
-def _places(rules: tuple[Rule, ...]) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
-    """Where among the rules are those for a name, and those for a pattern of names."""
-    exact: dict[str, list[int]] = {}
-    patterns: dict[str, list[int]] = {}
-    for place, rule in enumerate(rules):
-        if rule.scope == "resource":
-            for name in rule.names:
-                exact.setdefault(name, []).append(place)
-            for pattern in rule.patterns:
-                patterns.setdefault(pattern, []).append(place)
-    return exact, patterns
+    """The rules that look at resources of a type and kinds."""
+    return tuple(rule for rule in rules if rule.scope == "resource" and rule.selects(*names))
 
 
 def _apply(rule: Rule, subject: Subject, zone: Zone) -> Sequence[Told]:

@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -132,7 +132,7 @@ class Analyzer:
         self._lowered: tuple[str, ...] = ()
         self._problem: str | None = None
         self._aside = ThreadPoolExecutor(1)
-        self._all_asked = threading.Event()
+        self._coming: Future[Run] | None = None
         self._recorded: dict[str, Resource] = {}
         self._heard: list[Heard] = []
         self._lock = threading.Lock()
@@ -143,7 +143,7 @@ class Analyzer:
             self._problem = str(error)
             self._rules = tuple(rule for rule in rules.load() if rule.id == NO_ZONE)
         self._active = self._rules
-        self._run = Run(problem=self._problem)
+        self._read: Callable[[], Run] = lambda: Run(problem=self._problem)
 
     # What the engine asks first
 
@@ -171,28 +171,24 @@ class Analyzer:
         return info
 
     def ConfigureStack(self, request: Any, context: grpc.ServicerContext) -> Any:
-        """The stack, its configuration, and which half this is. What follows from that is read when the engine
-        has asked all that it asks first, while it starts the program."""
+        """The stack, its configuration, and which half this is."""
         config, secrets = dict(request.config), tuple(request.config_secret_keys)
+        self._set(lambda: self._configured(request.stack, config, secrets, request.dry_run))
+        return wire.AnalyzerStackConfigureResponse()
 
-        def read() -> Run:
-            self._all_asked.wait(1)  # it may never ask the last of it
-            return self._configured(request.stack, config, secrets, request.dry_run)
+    def _set(self, read: Callable[[], Run]) -> None:
+        self._read, self._coming = read, None
 
-        self._coming = self._aside.submit(read)
+    def _begin(self) -> "Future[Run]":
+        """Reads aside what is to be known of the run."""
+        self._coming = self._aside.submit(self._read)
         # takes long to import, and most stacks hold certificates
         self._aside.submit(import_module, "cryptography.x509")
-        return wire.AnalyzerStackConfigureResponse()
+        return self._coming
 
     @property
     def _run(self) -> Run:
-        self._all_asked.set()
-        return self._coming.result()
-
-    @_run.setter
-    def _run(self, run: Run) -> None:
-        self._coming = Future()
-        self._coming.set_result(run)
+        return (self._coming or self._begin()).result()
 
     def _configured(self, stack: str, config: dict[str, str], secrets: Iterable[str], dry_run: bool) -> Run:
         facts = replace(stack_facts(config, stack), lowered=self._lowered)
@@ -229,8 +225,7 @@ class Analyzer:
             }
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return  # then there is no zone, which is refused
-        run = self._configured(stack, shown, (), dry_run=False)
-        self._run = replace(run, of_state=True)
+        self._set(lambda: replace(self._configured(stack, shown, (), dry_run=False), of_state=True))
 
     def Configure(self, request: Any, context: grpc.ServicerContext) -> Empty:
         """Enforcement levels from --policy-pack-config. A rule that is off does not run, so the verdict lacks
@@ -241,7 +236,7 @@ class Analyzer:
         self._lowered = tuple(
             sorted(id for id, level in levels.items() if level in (wire.ADVISORY, wire.DISABLED))
         )
-        self._all_asked.set()
+        self._begin()  # this is the last that the engine asks before it starts the program
         return Empty()
 
     # What it asks of each resource, and of all

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from policies.model import Node
 from policies.rule import Subject
 
-if (
-    TYPE_CHECKING
-):  # else where it is used: most plans hold no certificate, and every pack waits for its imports
+# else where it is used: every pack waits for its imports, and takes this one aside (policies/pack.py)
+if TYPE_CHECKING:
     from cryptography import x509
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)

@@ -11,6 +11,7 @@ Nothing here does I/O or knows the engine.
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any, Literal, TypeVar, cast
 
@@ -152,14 +153,18 @@ class Rule:
         return " ".join((self.judge.__doc__ or "").split())
 
     @cached_property
-    def patterns(self) -> tuple[str, ...]:
-        """Those of its kinds and types that stand for many."""
+    def _patterns(self) -> tuple[str, ...]:
         return tuple(pattern for pattern in (*self.kinds, *self.types) if any(c in pattern for c in "*?["))
 
     @cached_property
-    def names(self) -> frozenset[str]:
-        """Those that stand for themselves."""
-        return frozenset((*self.kinds, *self.types)) - frozenset(self.patterns)
+    def _exact(self) -> frozenset[str]:
+        return frozenset((*self.kinds, *self.types)) - frozenset(self._patterns)
+
+    def selects(self, *names: str) -> bool:
+        """Whether the rule looks at a resource that has one of these as its type token or kind."""
+        return not self._exact.isdisjoint(names) or any(
+            fnmatchcase(name, pattern) for name in names for pattern in self._patterns
+        )
 
 
 REGISTRY: dict[str, Rule] = {}

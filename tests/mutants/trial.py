@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from facts.site import ROOT
-from policies.judge import ANY_VALUE, NO_ZONE, UNKNOWN_ROUTE, judge, selected
+from policies.judge import ANY_VALUE, NO_ZONE, UNKNOWN_ROUTE, judge
 from policies.model import Finding
 from policies.rule import Rule
 from tests.mutants import python, table
@@ -144,9 +144,7 @@ def trial(file: Path, folder: Path = examples.FOLDER) -> Trial:
 
 def _looks(file: Path, example: Example, chosen: Iterable[Rule]) -> Iterator[Look]:
     for rule in chosen:
-        if rule.scope == "plan" or any(
-            selected((rule,), one.type, *one.kinds) for one in example.plan.objects
-        ):
+        if rule.scope == "plan" or any(rule.selects(one.type, *one.kinds) for one in example.plan.objects):
             lines: set[int] = set()
             _forget(rule)
             with _traced(str(file), lines):
